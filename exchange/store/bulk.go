@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Column is one column of many rows.
+type Column interface {
+	at(i int) any
+	len() int
+	array() any
+	cast() string
+}
+
+// Ints is a column of integers.
+type Ints []int64
+
+func (c Ints) at(i int) any { return c[i] }
+func (c Ints) len() int     { return len(c) }
+func (c Ints) array() any   { return []int64(c) }
+func (c Ints) cast() string { return "::bigint[]" }
+
+// Blobs is a column of bytes; nil is NULL.
+type Blobs [][]byte
+
+func (c Blobs) at(i int) any {
+	if c[i] == nil {
+		return nil
+	}
+	return c[i]
+}
+func (c Blobs) len() int     { return len(c) }
+func (c Blobs) array() any   { return [][]byte(c) }
+func (c Blobs) cast() string { return "::bytea[]" }
+
+// Insert is an INSERT of many rows: "INTO table (columns)" and what follows the
+// rows ("ON CONFLICT …").
+type Insert struct {
+	Into string
+	Then string
+
+	once   sync.Once
+	single string
+	many   string
+	array  string
+}
+
+// chunk is how many rows one statement takes on SQLite: past this, longer
+// statements gain nothing.
+const chunk = 8
+
+func (s *Insert) prepare(columns []Column) {
+	s.once.Do(func() {
+		marks := "(" + strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",") + ")"
+		s.single = "INSERT " + s.Into + " VALUES " + marks + " " + s.Then
+		s.many = "INSERT " + s.Into + " VALUES " + strings.Repeat(marks+",", chunk-1) + marks + " " + s.Then
+		casts := make([]string, len(columns))
+		for i, c := range columns {
+			casts[i] = "$" + strconv.Itoa(i+1) + c.cast()
+		}
+		s.array = "INSERT " + s.Into + " SELECT * FROM unnest(" + strings.Join(casts, ",") + ") " + s.Then
+	})
+}
+
+// Run inserts the rows.
+func (s *Insert) Run(ctx context.Context, p *Part, tx Tx, columns ...Column) error {
+	if len(columns) == 0 || columns[0].len() == 0 {
+		return nil
+	}
+	s.prepare(columns)
+	return p.dialect.insert(ctx, tx, s, columns)
+}
+
+// Lookup is a SELECT of the rows whose two key columns are among many pairs:
+// "SELECT columns FROM table" and the names of the key columns.
+type Lookup struct {
+	Select string
+	Keys   [2]string
+
+	once   sync.Once
+	single string
+	many   string
+	array  string
+}
+
+func (l *Lookup) prepare() {
+	l.once.Do(func() {
+		where := l.Select + " WHERE (" + l.Keys[0] + "," + l.Keys[1] + ") IN ("
+		l.single = l.Select + " WHERE " + l.Keys[0] + "=? AND " + l.Keys[1] + "=?"
+		l.many = where + "VALUES " + strings.Repeat("(?,?),", lookupChunk-1) + "(?,?))"
+		l.array = where + "SELECT * FROM unnest($1::bigint[],$2::bytea[]))"
+	})
+}
+
+const lookupChunk = 32
+
+// Run gives scan each row found, in no order.
+func (l *Lookup) Run(ctx context.Context, p *Part, tx Tx, first Ints, second Blobs, scan func(*sql.Rows) error) error {
+	if len(first) == 0 {
+		return nil
+	}
+	l.prepare()
+	return p.dialect.lookup(ctx, tx, l, first, second, scan)
+}
+
+func scanAll(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+//go:embed indexes/*.sql
+var indexes embed.FS
+
+// migrate brings both parts to the schema this binary understands.
+func (db *DB) migrate(ctx context.Context) error {
+	if err := db.Journal.migrate(ctx, "schema_journal", migrations); err != nil {
+		return err
+	}
+	return db.Index.migrate(ctx, "schema_index", indexes)
+}
+
+func (p *Part) migrate(ctx context.Context, table string, files fs.FS) error {
+	names, err := fs.Glob(files, "*/*.sql")
+	if err != nil {
+		return err
+	}
+	return p.Update(ctx, func(ctx context.Context, tx Tx) error {
+		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+table+" (version "+p.dialect.schema("INTEGER")+" PRIMARY KEY)"); err != nil {
+			return err
+		}
+		var have int
+		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM "+table).Scan(&have); err != nil {
+			return err
+		}
+		if have > len(names) {
+			return fmt.Errorf("the database has schema %d, this binary understands %d; use a newer one", have, len(names))
+		}
+		for _, name := range names[have:] {
+			if err := p.apply(ctx, tx, table, name, files); err != nil {
+				return fmt.Errorf("migration %s: %w", name, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (p *Part) apply(ctx context.Context, tx Tx, table, name string, files fs.FS) error {
+	base := name[strings.LastIndex(name, "/")+1:]
+	version, err := strconv.Atoi(base[:4])
+	if err != nil {
+		return err
+	}
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		return err
+	}
+	for _, statement := range splitStatements(p.dialect.schema(string(text))) {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO "+table+" (version) VALUES ($1)", version)
+	return err
+}
+
+// splitStatements cuts a migration at the semicolons that end a line; comments
+// go.
+func splitStatements(text string) []string {
+	var kept []string
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "--") {
+			kept = append(kept, line)
+		}
+	}
+	var statements []string
+	for _, s := range strings.Split(strings.Join(kept, ""), ";\n") {
+		if s = strings.TrimSpace(s); s != "" {
+			statements = append(statements, s)
+		}
+	}
+	return statements
+}

@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+type postgresDialect struct{}
+
+// openPostgres opens PostgreSQL or CockroachDB. Writers run READ COMMITTED on
+// PostgreSQL: the group commit locks the head row first, which serialises it.
+func openPostgres(ctx context.Context, url string) (*DB, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("database: the postgres URL cannot be read")
+	}
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(24)
+	pool.SetMaxIdleConns(12)
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("database at %s:%d: %w", config.Host, config.Port, err), pool.Close())
+	}
+	begin := "BEGIN ISOLATION LEVEL READ COMMITTED"
+	var version string
+	if err := pool.QueryRowContext(ctx, "SELECT version()").Scan(&version); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	lazy := begin + "; SET LOCAL synchronous_commit TO off"
+	if strings.Contains(version, "CockroachDB") {
+		begin = "BEGIN ISOLATION LEVEL SERIALIZABLE"
+		lazy = begin
+	}
+	d := postgresDialect{}
+	return &DB{
+		Journal: &Part{dialect: d, write: pooled{pool}, read: pool, begin: begin},
+		Index:   &Part{dialect: d, write: pooled{pool}, read: pool, begin: lazy},
+		closers: []func() error{pool.Close},
+	}, nil
+}
+
+var toPostgres = strings.NewReplacer("INTEGER", "BIGINT", "BLOB", "BYTEA", "WITHOUT ROWID", "")
+
+func (postgresDialect) schema(text string) string { return toPostgres.Replace(text) }
+func (postgresDialect) lockRow() string           { return " FOR UPDATE" }
+
+// commitError: what PostgreSQL answered is certain; a lost connection is not.
+func (postgresDialect) commitError(err error) error {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		if answer.Code == "40003" {
+			return fmt.Errorf("%w: %w", ErrAmbiguous, err)
+		}
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrAmbiguous, err)
+}
+
+func (postgresDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) error {
+	args := make([]any, len(columns))
+	for i, c := range columns {
+		args[i] = c.array()
+	}
+	_, err := tx.ExecContext(ctx, s.array, args...)
+	return err
+}
+
+func (postgresDialect) lookup(ctx context.Context, tx Tx, l *Lookup, first Ints, second Blobs, scan func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, l.array, first.array(), second.array())
+	return scanAll(rows, err, scan)
+}
