@@ -1,0 +1,57 @@
+package sdk
+
+import (
+	"time"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+)
+
+// Receipt says that an entry is committed. It carries its own proof: anyone with
+// the ledger's key can check it offline, now or in ten years.
+type Receipt struct {
+	// Index is the entry's place in the ledger.
+	Index uint64
+	// At is when it was committed.
+	At time.Time
+	// Leaf is the entry as stored: a marshalled huitong.ledger.v1.LedgerEntry.
+	Leaf []byte
+	// Repeat says that the idempotency key was known and nothing changed: this
+	// is the receipt of the first time. It comes without proof; get one with
+	// Client.ProveReceipt.
+	Repeat bool
+	// Warnings are rules that the record breaks without being refused.
+	Warnings []fault.Violation
+
+	proof *rangeProof
+}
+
+// rangeProof is the proof of a whole call; its receipts share it.
+type rangeProof struct {
+	message *exchangev1.RangeProof
+	leaves  [][verify.HashSize]byte
+}
+
+// Proven says whether the receipt carries a proof.
+func (r *Receipt) Proven() bool { return r.proof != nil }
+
+// Verify checks, offline, that the receipt's leaf is in the ledger whose key is
+// given (a C2SP vkey): the leaf is in the tree of a checkpoint, and that
+// checkpoint carries the ledger's signature.
+func (r *Receipt) Verify(ledgerKey string) error {
+	v, err := verify.NewCheckpointVerifier(ledgerKey)
+	if err != nil {
+		return err
+	}
+	return r.verify(v)
+}
+
+// Checkpoint gives the signed checkpoint that the receipt proves itself by;
+// empty if it carries none.
+func (r *Receipt) Checkpoint() string {
+	if r.proof == nil {
+		return ""
+	}
+	return r.proof.message.GetCheckpoint()
+}
