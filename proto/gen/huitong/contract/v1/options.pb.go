@@ -303,8 +303,11 @@ type DataItemOptions struct {
 	// checked: as IDENTIFIER_RESIDENT_ID for 111, as IDENTIFIER_CREDIT_CODE for
 	// 001, not at all for others.
 	IdentifierType string `protobuf:"bytes,4,opt,name=identifier_type,json=identifierType,proto3" json:"identifier_type,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The field, a string, holds a calendar date "YYYY-MM-DD" that exists, or
+	// nothing; rule id "date". The validity dates are checked so without it.
+	Date          bool `protobuf:"varint,5,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DataItemOptions) Reset() {
@@ -365,6 +368,13 @@ func (x *DataItemOptions) GetIdentifierType() string {
 	return ""
 }
 
+func (x *DataItemOptions) GetDate() bool {
+	if x != nil {
+		return x.Date
+	}
+	return false
+}
+
 var file_huitong_contract_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
@@ -421,14 +431,15 @@ const file_huitong_contract_v1_options_proto_rawDesc = "" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12\x12\n" +
 	"\x04role\x18\x04 \x01(\tR\x04role\x12\x1b\n" +
 	"\trole_path\x18\x05 \x01(\tR\brolePath\x12\x1a\n" +
-	"\boptional\x18\x06 \x01(\bR\boptional\"\xb3\x01\n" +
+	"\boptional\x18\x06 \x01(\bR\boptional\"\xc7\x01\n" +
 	"\x0fDataItemOptions\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12 \n" +
 	"\vsensitivity\x18\x02 \x01(\rR\vsensitivity\x12?\n" +
 	"\n" +
 	"identifier\x18\x03 \x01(\x0e2\x1f.huitong.contract.v1.IdentifierR\n" +
 	"identifier\x12'\n" +
-	"\x0fidentifier_type\x18\x04 \x01(\tR\x0eidentifierType*\x96\x01\n" +
+	"\x0fidentifier_type\x18\x04 \x01(\tR\x0eidentifierType\x12\x12\n" +
+	"\x04date\x18\x05 \x01(\bR\x04date*\x96\x01\n" +
 	"\n" +
 	"Identifier\x12\x1a\n" +
 	"\x16IDENTIFIER_UNSPECIFIED\x10\x00\x12\x1a\n" +
