@@ -17,6 +17,9 @@ type dialect interface {
 	commitError(err error) error
 	// lockRow is what follows a SELECT to lock its row.
 	lockRow() string
+	// clock selects the database's time in µs UTC; empty if it has none of its
+	// own.
+	clock() string
 }
 
 // LockRow is what follows a SELECT of one row to hold it until COMMIT.

@@ -48,7 +48,10 @@ func openPostgres(ctx context.Context, url string) (*DB, error) {
 var toPostgres = strings.NewReplacer("INTEGER", "BIGINT", "BLOB", "BYTEA", "WITHOUT ROWID", "")
 
 func (postgresDialect) schema(text string) string { return toPostgres.Replace(text) }
-func (postgresDialect) lockRow() string           { return " FOR UPDATE" }
+func (postgresDialect) clock() string {
+	return "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+}
+func (postgresDialect) lockRow() string { return " FOR UPDATE" }
 
 // commitError: what PostgreSQL answered is certain; a lost connection is not.
 func (postgresDialect) commitError(err error) error {

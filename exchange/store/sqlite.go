@@ -132,6 +132,7 @@ func keepLogSmall(p *Part, wal string, stop <-chan struct{}) func(context.Contex
 
 func (sqliteDialect) schema(text string) string { return text }
 func (sqliteDialect) lockRow() string           { return "" }
+func (sqliteDialect) clock() string             { return "" }
 
 // commitError: SQLite rolls back what it could not commit, unless the disk
 // failed, after which nothing about the file is certain.

@@ -132,7 +132,7 @@ func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...an
 }
 
 func worthPreparing(query string) bool {
-	for _, word := range []string{"INSERT ", "SELECT ", "UPDATE ", "DELETE "} {
+	for _, word := range []string{"INSERT ", "SELECT ", "UPDATE ", "DELETE ", "SAVEPOINT ", "RELEASE "} {
 		if strings.HasPrefix(query, word) {
 			return true
 		}

@@ -1,0 +1,187 @@
+package journal
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/store"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
+
+// publish takes a call's records into the batch: first it decides each, then it
+// writes the entries of those that are accepted, side by side.
+func (b *batch) publish(ctx context.Context, tx store.Tx, p *Publish) (answer, error) {
+	commit := &Commit{Index: b.growth.Size(), At: b.nextAt(), Policy: b.head.Policy, Records: make([]Outcome, len(p.Records))}
+	a := answer{commit: commit, left: b.growth.Left()}
+	accepted, omitted, err := b.decide(ctx, tx, p, commit.Records)
+	if err != nil {
+		return a, err
+	}
+	for n, d := range accepted {
+		r, o := p.Records[d.at], &commit.Records[d.at]
+		r.Leaf.Call = &ledgerv1.CallPart{Back: uint32(n), Position: r.Position}
+		if n == 0 {
+			r.Leaf.Call.Statements, r.Leaf.Call.Signature = uint32(p.Statements), p.Signature
+			r.Leaf.Call.Omitted = append(append([]*ledgerv1.OmittedStatement(nil), p.Omitted...), omitted...)
+		}
+		b.head.Sequences[r.Leaf.Partition]++
+		r.Leaf.Sequence = b.head.Sequences[r.Leaf.Partition]
+		entry := &ledgerv1.LedgerEntry{
+			Actor: p.Actor, ActorCertificate: p.Certificate,
+			Body: &ledgerv1.LedgerEntry_Published{Published: r.Leaf},
+		}
+		leaf, err := b.append(entry)
+		if err != nil {
+			return a, err
+		}
+		o.Index, o.At, o.Leaf = entry.Index, entry.AtUs, leaf
+		body, tokens := r.Sealed, r.Tokens
+		if r.Leaf.Operation == ledgerv1.Operation_OPERATION_ERASE {
+			body, tokens = nil, nil
+		}
+		b.seal(entry.Index, r.topicNumber, int64(r.Leaf.Sequence), d.prev, r.KeyToken, tokens, body)
+		commit.Leaves = append(commit.Leaves, leaf)
+	}
+	a.proven = len(accepted)
+	if err := b.appendErasures(p); err != nil {
+		return a, err
+	}
+	if p.Position != nil {
+		err = b.savePosition(ctx, tx, p)
+	}
+	return a, err
+}
+
+// decision is one accepted record: its place among the call's, and the entry of
+// its version before plus one.
+type decision struct {
+	at   int
+	prev int64
+}
+
+// decide moves the states record by record and fills in the outcomes of those
+// that make no entry.
+func (b *batch) decide(ctx context.Context, tx store.Tx, p *Publish, outcomes []Outcome) (accepted []decision, omitted []*ledgerv1.OmittedStatement, err error) {
+	system := Number(p.Actor)
+	for i, r := range p.Records {
+		id := publicationID{system, string(r.Leaf.IdempotencyKey)}
+		next := int64(b.growth.Size()) + int64(len(accepted))
+		if first, known := b.known[id]; known {
+			if err := b.repeat(ctx, tx, first, &outcomes[i], p, outcomes); err != nil {
+				return nil, nil, err
+			}
+			omitted = append(omitted, &ledgerv1.OmittedStatement{Position: r.Position, LeafHash: r.Statement[:]})
+			continue
+		}
+		s := b.states[recordID{r.topicNumber, string(r.KeyToken)}]
+		if s.erased {
+			*s = state{}
+		}
+		before := *s
+		if err := s.apply(r, next); err != nil {
+			*s = before
+			outcomes[i].Err = err
+			omitted = append(omitted, &ledgerv1.OmittedStatement{Position: r.Position, LeafHash: r.Statement[:]})
+			continue
+		}
+		d := decision{at: i}
+		if before.exists {
+			d.prev = before.idx + 1
+		}
+		accepted = append(accepted, d)
+		outcomes[i].Index = uint64(next)
+		b.known[id] = next
+		b.keyRows.system, b.keyRows.key = append(b.keyRows.system, system), append(b.keyRows.key, r.Leaf.IdempotencyKey)
+		b.keyRows.idx = append(b.keyRows.idx, next)
+		if s.erased {
+			b.erasures = append(b.erasures, erasure{
+				id: recordID{r.topicNumber, string(r.KeyToken)}, last: next, version: s.version,
+				leaf: &ledgerv1.RecordErased{Topic: r.Leaf.Topic, RequestedBy: uint64(next), Versions: uint32(s.version)},
+			})
+		}
+	}
+	return accepted, omitted, nil
+}
+
+// repeat answers a known idempotency key with the receipt of the first time.
+func (b *batch) repeat(ctx context.Context, tx store.Tx, first int64, o *Outcome, p *Publish, outcomes []Outcome) error {
+	o.Repeat, o.Index = true, uint64(first)
+	if uint64(first) >= b.growth.Size() {
+		// Its first time is in this very call: the leaf is not made yet.
+		o.Err = fault.New(fault.Invalid, "idempotency_key.duplicate", "another record of this call has the same idempotency key")
+		return nil
+	}
+	if uint64(first) >= b.start {
+		o.Leaf = b.ledgerRows.leaf[uint64(first)-b.start]
+	} else if err := tx.QueryRowContext(ctx, "SELECT leaf FROM ledger WHERE idx = $1", first).Scan(&o.Leaf); err != nil {
+		return err
+	}
+	var entry ledgerv1.LedgerEntry
+	if err := proto.Unmarshal(o.Leaf, &entry); err != nil {
+		return err
+	}
+	o.At = entry.AtUs
+	return nil
+}
+
+// appendErasures adds an entry for each erasure of the call just taken.
+func (b *batch) appendErasures(p *Publish) error {
+	for i := range b.erasures {
+		e := &b.erasures[i]
+		if e.leaf == nil {
+			continue
+		}
+		e.leaf.Provider = participantOf(p.Actor)
+		entry := &ledgerv1.LedgerEntry{Actor: p.Actor, Body: &ledgerv1.LedgerEntry_Erased{Erased: e.leaf}}
+		if _, err := b.append(entry); err != nil {
+			return err
+		}
+		e.leaf = nil
+	}
+	return nil
+}
+
+// erase takes payloads, openings and tokens of all versions of the erased
+// records. The row of the erase operation keeps the record's token: by it the
+// subscribers learn which record they must forget.
+func (b *batch) erase(ctx context.Context, tx store.Tx) error {
+	for _, e := range b.erasures {
+		if s := b.states[e.id]; s.erased {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM records WHERE topic = $1 AND key_token = $2", e.id.topic, []byte(e.id.token)); err != nil {
+				return err
+			}
+		}
+		var next int64
+		if err := tx.QueryRowContext(ctx, "SELECT prev FROM sealed WHERE idx = $1", e.last).Scan(&next); err != nil {
+			return err
+		}
+		for next != 0 {
+			idx := next - 1
+			if err := tx.QueryRowContext(ctx, "SELECT prev FROM sealed WHERE idx = $1", idx).Scan(&next); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "UPDATE sealed SET key_token = NULL, tokens = NULL, body = NULL, prev = 0 WHERE idx = $1", idx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *batch) savePosition(ctx context.Context, tx store.Tx, p *Publish) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO positions (system, source, position, at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (system, source) DO UPDATE SET position = excluded.position, at = excluded.at`,
+		p.Actor, p.Position.GetSource(), append([]byte{}, p.Position.GetPosition()...), b.nextAt())
+	return err
+}
+
+func participantOf(system string) string {
+	for i := range system {
+		if system[i] == '/' {
+			return system[:i]
+		}
+	}
+	return system
+}
