@@ -48,6 +48,11 @@ func (j *Journal) commitGroup(ctx context.Context, group []*waiting) {
 }
 
 func (j *Journal) finishAll(group []*waiting, cause error) {
+	var own *fault.Error
+	if len(group) == 1 && errors.As(cause, &own) {
+		group[0].finish(nil, own)
+		return
+	}
 	err := fault.Wrap(fault.Unavailable, "journal.commit", cause, "the exchange could not commit; try again with the same idempotency keys")
 	for _, w := range group {
 		w.finish(nil, err)

@@ -103,21 +103,40 @@ func Open(ctx context.Context, c Config) (*Journal, error) {
 // nothing of the call is written, except after fault.Timeout, fault.Canceled and
 // fault.Unavailable, where it may yet be: retry with the same idempotency keys.
 func (j *Journal) Submit(ctx context.Context, c *Call) (*Commit, error) {
+	p, err := j.Begin(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
+// Pending is a call that waits for its commit.
+type Pending struct{ w *waiting }
+
+// Begin queues a call. Calls of one caller that begin one after the other commit
+// in that order.
+func (j *Journal) Begin(ctx context.Context, c *Call) (*Pending, error) {
 	size := min(int64(c.bytes()), queueBytes)
 	if err := j.room.Acquire(ctx, size); err != nil {
 		return nil, fault.Wrap(fault.KindOfContext(err), "journal.busy", err, "the exchange is busy; try again")
 	}
-	w := &waiting{call: c, done: make(chan struct{})}
+	w := &waiting{call: c, done: make(chan struct{}), release: func() { j.room.Release(size) }}
 	if !j.queue.put(w) {
-		j.room.Release(size)
+		w.release()
 		return nil, fault.New(fault.Unavailable, "journal.stopping", "the exchange is stopping; try again")
 	}
+	return &Pending{w}, nil
+}
+
+// Done is closed once Wait would not block.
+func (p *Pending) Done() <-chan struct{} { return p.w.done }
+
+// Wait gives what became of the call.
+func (p *Pending) Wait(ctx context.Context) (*Commit, error) {
 	select {
-	case <-w.done:
-		j.room.Release(size)
-		return w.commit, w.err
+	case <-p.w.done:
+		return p.w.commit, p.w.err
 	case <-ctx.Done():
-		go func() { <-w.done; j.room.Release(size) }()
 		return nil, fault.Wrap(fault.KindOfContext(ctx.Err()), "", ctx.Err(), "gave up waiting for the commit")
 	}
 }

@@ -11,10 +11,13 @@ type waiting struct {
 	commit *Commit
 	err    error
 	done   chan struct{}
+	// release gives back the room that the call took in the queue.
+	release func()
 }
 
 func (w *waiting) finish(commit *Commit, err error) {
 	w.commit, w.err = commit, err
+	w.release()
 	close(w.done)
 }
 

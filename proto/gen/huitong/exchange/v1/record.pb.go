@@ -125,7 +125,11 @@ type Publication struct {
 	// Must be given where the call is signed.
 	Secret []byte `protobuf:"bytes,12,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Key of the record that takes this one's place (SUPERSEDE).
-	Successor     string `protobuf:"bytes,13,opt,name=successor,proto3" json:"successor,omitempty"`
+	Successor string `protobuf:"bytes,13,opt,name=successor,proto3" json:"successor,omitempty"`
+	// Leaf hash of the record's statement, in a signed call: it stands in for the
+	// record where that is refused, so that one bad record does not spoil the
+	// signature of the others.
+	Statement     []byte `protobuf:"bytes,14,opt,name=statement,proto3" json:"statement,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,6 +264,13 @@ func (x *Publication) GetSuccessor() string {
 		return x.Successor
 	}
 	return ""
+}
+
+func (x *Publication) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
 }
 
 type isPublication_Content interface {
@@ -990,7 +1001,7 @@ var File_huitong_exchange_v1_record_proto protoreflect.FileDescriptor
 
 const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\n" +
-	" huitong/exchange/v1/record.proto\x12\x13huitong.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dhuitong/ledger/v1/entry.proto\x1a\x1fhuitong/ledger/v1/opening.proto\"\xe3\x03\n" +
+	" huitong/exchange/v1/record.proto\x12\x13huitong.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dhuitong/ledger/v1/entry.proto\x1a\x1fhuitong/ledger/v1/opening.proto\"\x81\x04\n" +
 	"\vPublication\x12'\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\fR\x0eidempotencyKey\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12:\n" +
@@ -1005,7 +1016,8 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	" \x01(\x04R\rsourceVersion\x12)\n" +
 	"\x11if_index_plus_one\x18\v \x01(\x04R\x0eifIndexPlusOne\x12\x16\n" +
 	"\x06secret\x18\f \x01(\fR\x06secret\x12\x1c\n" +
-	"\tsuccessor\x18\r \x01(\tR\tsuccessorB\t\n" +
+	"\tsuccessor\x18\r \x01(\tR\tsuccessor\x12\x1c\n" +
+	"\tstatement\x18\x0e \x01(\fR\tstatementB\t\n" +
 	"\acontent\"D\n" +
 	"\x0eSourcePosition\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1a\n" +
