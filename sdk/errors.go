@@ -14,6 +14,10 @@ import (
 // It is never retried; keep the answer and tell the auditor.
 var ErrUnproven = errors.New("the exchange's answer does not prove itself")
 
+// ErrUnanswered is in the chain of every error after which it is not known
+// whether a publication was committed: the answer did not come.
+var ErrUnanswered = errors.New("no answer came; whether it had an effect is not known")
+
 // ErrClosed is in the chain of errors of a publisher or subscription that was
 // closed by its own side.
 var ErrClosed = errors.New("closed")
@@ -22,8 +26,13 @@ func unproven(format string, args ...any) error {
 	return fault.Wrap(fault.Internal, "sdk.unproven", fmt.Errorf("%w: %w", ErrUnproven, fmt.Errorf(format, args...)), "verification failed")
 }
 
+// unanswered marks an error of a publication that may have been committed.
+func unanswered(err error) error {
+	return fault.Wrap(fault.KindOf(err), fault.RuleOf(err), fmt.Errorf("%w: %w", ErrUnanswered, err), "no answer came")
+}
+
 func contextFault(ctx context.Context) error {
-	return fault.Wrap(fault.KindOfContext(ctx.Err()), "", ctx.Err(), "gave up waiting; whether it had an effect is not known")
+	return unanswered(fault.Wrap(fault.KindOfContext(ctx.Err()), "", ctx.Err(), "gave up waiting"))
 }
 
 // problemFault turns a refusal inside a response into the error it is.

@@ -31,9 +31,25 @@ func newLedgerView(key string, v *verify.CheckpointVerifier) *ledgerView {
 	return &ledgerView{key: key, verifier: v}
 }
 
-func (r *Receipt) verify(v *verify.CheckpointVerifier) error {
-	if r.proof == nil {
-		return unproven("the receipt of entry %d carries no proof", r.Index)
+// checkRange checks a proof and notes its checkpoint.
+func (l *ledgerView) checkRange(p *rangeProof) error {
+	c, err := verify.CheckRange(p.message, p.leaves, l.verifier)
+	if err != nil {
+		return unproven("%w", err)
+	}
+	return l.see(c)
+}
+
+// see notes a checkpoint. Two checkpoints of one size have one root: anything
+// else is a forked ledger.
+func (l *ledgerView) see(c *verify.Checkpoint) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.Size == l.largest.Size && c.Root != l.largest.Root {
+		return unproven("two ledgers of size %d", c.Size)
+	}
+	if c.Size > l.largest.Size {
+		l.largest = *c
 	}
 	return nil
 }

@@ -126,34 +126,45 @@ func (k IdempotencyKey) String() string { return hex.EncodeToString(k[:]) }
 // made one after the other sort so and the exchange's index grows at its end.
 func NewIdempotencyKey() IdempotencyKey { return keys.next() }
 
-var keys keySource
+var (
+	keys    keySource
+	secrets randomSource
+)
 
 // keySource makes keys that grow within the process: 48 bits of milliseconds,
 // 12 bits that count within one, 62 random bits.
 type keySource struct {
-	mu   sync.Mutex
-	last uint64 // milliseconds<<12 | count
-	room []byte
+	mu     sync.Mutex
+	last   uint64 // milliseconds<<12 | count
+	random randomSource
 }
 
 func (s *keySource) next() (k IdempotencyKey) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.last = max(s.last+1, uint64(time.Now().UnixMilli())<<12)
-	binary.BigEndian.PutUint64(k[:8], s.last>>12<<16|0x7000|s.last&0xfff)
-	copy(k[8:], s.random(8))
+	count := s.last
+	s.mu.Unlock()
+	binary.BigEndian.PutUint64(k[:8], count>>12<<16|0x7000|count&0xfff)
+	copy(k[8:], s.random.take(8))
 	k[8] = k[8]&0x3f | 0x80
 	return k
 }
 
-// random takes from a store of random bytes: one read of the system's source
-// serves many keys.
-func (s *keySource) random(n int) []byte {
+// randomSource gives out random bytes, each once: one read of the system's
+// source serves many.
+type randomSource struct {
+	mu   sync.Mutex
+	room []byte
+}
+
+func (s *randomSource) take(n int) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.room) < n {
 		s.room = make([]byte, 1024)
-		_, _ = rand.Read(s.room) // never fails
+		_, _ = rand.Read(s.room) // never fails, by its documentation
 	}
-	b := s.room[:n]
+	b := s.room[:n:n]
 	s.room = s.room[n:]
 	return b
 }

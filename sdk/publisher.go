@@ -2,8 +2,10 @@ package sdk
 
 import (
 	"context"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
@@ -64,13 +66,52 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 	return c
 }
 
+// Publisher publishes records of the calling system. It is safe for use by many
+// goroutines, and one serves a process.
+type Publisher struct {
+	client *Client
+	cfg    PublisherConfig
+	// unit is the least that a publication takes of the queue.
+	unit   int64
+	room   *semaphore.Weighted
+	ctx    context.Context
+	cancel context.CancelFunc
+	runs   sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	queue  fifo
+	flight flight
+	// down is since when the exchange cannot be reached; zero while it can.
+	down time.Time
+	// changed wakes the sender.
+	changed chan struct{}
+}
+
+// Publisher makes a publisher. Close it before the client.
+func (c *Client) Publisher(cfg PublisherConfig) *Publisher {
+	cfg = cfg.withDefaults()
+	p := &Publisher{
+		client: c, cfg: cfg,
+		unit:    max(int64(cfg.QueueBytes/cfg.QueueRecords), 1),
+		room:    semaphore.NewWeighted(int64(cfg.QueueBytes)),
+		changed: make(chan struct{}, 1),
+	}
+	p.flight.init()
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	if !cfg.CallUnary {
+		p.runs.Go(p.send)
+	}
+	return p
+}
+
 // Publish publishes one record and waits for its receipt. Many goroutines may
 // call it at once: their records travel together.
 //
-// The error is a *fault.Error. If its kind is Retryable, or the context ended,
-// whether the record is committed is not known: publish it again with the same
-// idempotency key (WithIdempotencyKey) to find out safely. Every other kind
-// means that it is not.
+// The error is a *fault.Error. If errors.Is(err, ErrUnanswered), whether the
+// record is committed is not known: publish it again under the same idempotency
+// key (WithIdempotencyKey) to find out safely. Every other error but ErrUnproven
+// means that it is not committed.
 func (p *Publisher) Publish(ctx context.Context, topic string, m proto.Message, opts ...PublishOption) (*Receipt, error) {
 	return p.Do(ctx, Publication{Topic: topic, Message: m}, opts...)
 }
@@ -131,11 +172,93 @@ func (p *Publisher) change(ctx context.Context, op Operation, topic, key, reason
 
 // Do publishes one publication and waits for its receipt; see Publish.
 func (p *Publisher) Do(ctx context.Context, pub Publication, opts ...PublishOption) (*Receipt, error) {
-	pending, err := p.PublishAsync(ctx, pub, opts...)
+	it, err := p.hand(ctx, ctx, &pub, opts)
 	if err != nil {
 		return nil, err
 	}
-	return pending.Wait(ctx)
+	return it.Wait(ctx)
+}
+
+// PublishAsync hands a publication over and returns; the answer comes with the
+// Pending. It blocks while the queue is full. Publications of one record keep
+// the order in which they were handed over. The context bounds the handing over
+// only.
+func (p *Publisher) PublishAsync(ctx context.Context, pub Publication, opts ...PublishOption) (*Pending, error) {
+	it, err := p.hand(ctx, nil, &pub, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &it.Pending, nil
+}
+
+// PublishBatch publishes in as few calls as the publications fit in, and waits
+// for all answers. It is not atomic: each is accepted or refused alone, and its
+// Result stands at the same place. The options apply to every publication, but a
+// source position to the last alone: it stands for the whole batch.
+//
+// The error is that of the context, if it ended first; publications that have no
+// Result then were not handed over.
+func (p *Publisher) PublishBatch(ctx context.Context, pubs []Publication, opts ...PublishOption) ([]Result, error) {
+	results, items := make([]Result, len(pubs)), make([]*item, 0, len(pubs))
+	places := make([]int, 0, len(pubs))
+	var whole Publication
+	for i := range pubs {
+		pub := pubs[i]
+		for _, o := range opts {
+			o(&pub)
+		}
+		if len(opts) > 0 {
+			whole = pub
+			pub.Source, pub.Position = pubs[i].Source, pubs[i].Position
+		}
+		it, err := p.prepare(ctx, &pub)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		items, places = append(items, it), append(places, i)
+	}
+	if whole.Source != "" && len(items) > 0 {
+		items[len(items)-1].source = position(&whole)
+	}
+	if err := p.admit(ctx, items); err != nil {
+		return results, err
+	}
+	for n, it := range items {
+		results[places[n]].Receipt, results[places[n]].Err = it.Wait(ctx)
+	}
+	return results, ctx.Err()
+}
+
+// Validate checks publications as PublishBatch would and writes nothing. A
+// Result without error has an empty Receipt, with the warnings.
+func (p *Publisher) Validate(ctx context.Context, pubs []Publication) ([]Result, error) {
+	results := make([]Result, len(pubs))
+	req, places := &exchangev1.PublishRequest{ValidateOnly: true}, []int(nil)
+	for i := range pubs {
+		pub := pubs[i]
+		it, err := p.prepare(ctx, &pub)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		req.Records, places = append(req.Records, it.wire), append(places, i)
+	}
+	resp, err := p.client.exchange().Publish(ctx, req)
+	if err != nil {
+		return results, fault.FromStatus(err)
+	}
+	if len(resp.GetResults()) != len(places) {
+		return results, unproven("%d answers to %d publications", len(resp.GetResults()), len(places))
+	}
+	for n, r := range resp.GetResults() {
+		if r.GetProblem() != nil {
+			results[places[n]].Err = problemFault(r.GetProblem())
+			continue
+		}
+		results[places[n]].Receipt = &Receipt{Warnings: violations(r.GetWarnings())}
+	}
+	return results, nil
 }
 
 // LastPosition gives where the calling system stands in one of its sources: what

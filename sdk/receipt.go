@@ -25,6 +25,8 @@ type Receipt struct {
 	Warnings []fault.Violation
 
 	proof *rangeProof
+	// place is the leaf's place among those of the proof.
+	place int
 }
 
 // rangeProof is the proof of a whole call; its receipts share it.
@@ -44,7 +46,16 @@ func (r *Receipt) Verify(ledgerKey string) error {
 	if err != nil {
 		return err
 	}
-	return r.verify(v)
+	if r.proof == nil {
+		return unproven("the receipt of entry %d carries no proof", r.Index)
+	}
+	if r.Index != r.proof.message.GetFirst()+uint64(r.place) || r.proof.leaves[r.place] != verify.LeafHash(r.Leaf) {
+		return unproven("the receipt of entry %d is not the one that its proof proves", r.Index)
+	}
+	if _, err := verify.CheckRange(r.proof.message, r.proof.leaves, v); err != nil {
+		return unproven("entry %d: %w", r.Index, err)
+	}
+	return nil
 }
 
 // Checkpoint gives the signed checkpoint that the receipt proves itself by;
