@@ -9,8 +9,8 @@ import (
 
 // Handler receives one delivery. Returning nil acknowledges it; an error asks
 // for it once more after the subscription's backoff (see RetryAfter and
-// DeadLetter for other answers). The context ends when the subscription stops or
-// the exchange no longer counts the delivery as under way here.
+// DeadLetter for other answers). The context ends when the subscription
+// stops; not when it drains, and not when the connection breaks meanwhile.
 //
 // A delivery may come more than once: after a crash between the handler's work
 // and its acknowledgement. Record.Index says whether it is the same.
@@ -31,8 +31,6 @@ type Delivery struct {
 	// Release is the receipt of the entry that says this record was released to
 	// this system; the deliveries of one batch share it.
 	Release *Receipt
-
-	detail [32]byte
 }
 
 // Handle makes a Handler of a function that takes the decoded record. m is nil

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"io"
 	"sync"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
@@ -12,10 +11,8 @@ import (
 
 // Checkpoint is a signed statement of the ledger's size and root hash.
 type Checkpoint struct {
-	Origin string
-	Size   uint64
-	Root   [32]byte
-	// Signed is the C2SP signed note.
+	verify.Checkpoint
+	// Signed is the C2SP signed note that says so.
 	Signed string
 }
 
@@ -24,7 +21,9 @@ type ledgerView struct {
 	key      string
 	verifier *verify.CheckpointVerifier
 	mu       sync.Mutex
-	largest  verify.Checkpoint
+	// proven is the last checkpoint that all earlier ones are proven to be part
+	// of; largest the largest that came with an answer since.
+	proven, largest verify.Checkpoint
 }
 
 func newLedgerView(key string, v *verify.CheckpointVerifier) *ledgerView {
@@ -45,8 +44,10 @@ func (l *ledgerView) checkRange(p *rangeProof) error {
 func (l *ledgerView) see(c *verify.Checkpoint) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.Size == l.largest.Size && c.Root != l.largest.Root {
-		return unproven("two ledgers of size %d", c.Size)
+	for _, known := range []*verify.Checkpoint{&l.largest, &l.proven} {
+		if c.Size == known.Size && c.Root != known.Root {
+			return unproven("two ledgers of size %d", c.Size)
+		}
 	}
 	if c.Size > l.largest.Size {
 		l.largest = *c
@@ -54,28 +55,102 @@ func (l *ledgerView) see(c *verify.Checkpoint) error {
 	return nil
 }
 
-// Checkpoint fetches the newest checkpoint, checks its signature and that the
-// ledger only grew since the last one this client saw.
-func (c *Client) Checkpoint(ctx context.Context) (*Checkpoint, error) { return nil, errUnbuilt }
-
-// ProveReceipt fetches an inclusion proof for a receipt that has none, checks it
-// and keeps it with the receipt.
-func (c *Client) ProveReceipt(ctx context.Context, r *Receipt) error { return errUnbuilt }
-
-// ProveLeaf checks that a leaf, such as Record.Leaf, is in the ledger.
-func (c *Client) ProveLeaf(ctx context.Context, index uint64, leaf []byte) error { return errUnbuilt }
-
-// Export writes the whole ledger, for an offline check, and gives the checkpoint
-// that covers it.
-func (c *Client) Export(ctx context.Context, w io.Writer) (*Checkpoint, error) {
-	return nil, errUnbuilt
+func (l *ledgerView) known() (proven, largest verify.Checkpoint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.proven, l.largest
 }
 
-// VerifyExport recomputes the tree over an exported ledger, offline, and checks
-// it against a signed checkpoint. The error names the first entry that is wrong
-// where that can be told.
-func VerifyExport(r io.Reader, checkpoint, ledgerKey string, each func(*ledgerv1.LedgerEntry) error) (entries uint64, err error) {
-	return 0, errUnbuilt
+// Checkpoint fetches the newest checkpoint, checks its signature, and has the
+// exchange prove that the ledger only grew since every checkpoint that this
+// client saw. Call it now and then in a process that runs for long: it is what
+// shows a rewritten history.
+func (c *Client) Checkpoint(ctx context.Context) (*Checkpoint, error) {
+	resp, err := c.ledger().GetCheckpoint(ctx, &ledgerv1.GetCheckpointRequest{})
+	if err != nil {
+		return nil, fault.FromStatus(err)
+	}
+	newest, err := c.log.verifier.Open([]byte(resp.GetCheckpoint()))
+	if err != nil {
+		return nil, unproven("%w", err)
+	}
+	proven, largest := c.log.known()
+	for _, old := range []verify.Checkpoint{proven, largest} {
+		if err := c.grewFrom(ctx, old, *newest); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.log.see(newest); err != nil {
+		return nil, err
+	}
+	c.log.mu.Lock()
+	c.log.proven = *newest
+	c.log.mu.Unlock()
+	return &Checkpoint{*newest, resp.GetCheckpoint()}, nil
 }
 
-var errUnbuilt = fault.New(fault.Unsupported, "sdk.unbuilt", "not built yet")
+// grewFrom checks that the smaller of two trees is a prefix of the other.
+func (c *Client) grewFrom(ctx context.Context, a, b verify.Checkpoint) error {
+	if a.Size > b.Size {
+		a, b = b, a
+	}
+	if a.Size == 0 {
+		return nil
+	}
+	if a.Size == b.Size {
+		if a.Root != b.Root {
+			return unproven("two ledgers of size %d", a.Size)
+		}
+		return nil
+	}
+	resp, err := c.ledger().GetConsistencyProof(ctx, &ledgerv1.GetConsistencyProofRequest{FirstSize: a.Size, SecondSize: b.Size})
+	if err != nil {
+		return fault.FromStatus(err)
+	}
+	if err := verify.CheckConsistency(&a, &b, resp.GetHashes()); err != nil {
+		return unproven("the ledger of size %d is not part of that of size %d: %w", a.Size, b.Size, err)
+	}
+	return nil
+}
+
+// ProveReceipt fetches an inclusion proof for a receipt, against the newest
+// checkpoint, checks it and keeps it with the receipt.
+func (c *Client) ProveReceipt(ctx context.Context, r *Receipt) error {
+	i, err := c.inclusion(ctx, r.Index, r.Leaf)
+	if err == nil {
+		r.inclusion = i
+	}
+	return err
+}
+
+// ProveLeaf checks that a leaf, such as Record.Leaf, is in the ledger. Whoever
+// holds a leaf may ask.
+func (c *Client) ProveLeaf(ctx context.Context, index uint64, leaf []byte) error {
+	_, err := c.inclusion(ctx, index, leaf)
+	return err
+}
+
+func (c *Client) inclusion(ctx context.Context, index uint64, leaf []byte) (*inclusion, error) {
+	hash := verify.LeafHash(leaf)
+	resp, err := c.ledger().GetInclusionProof(ctx, &ledgerv1.GetInclusionProofRequest{Index: index, LeafHash: hash[:]})
+	if err != nil {
+		return nil, fault.FromStatus(err)
+	}
+	i := &inclusion{checkpoint: resp.GetCheckpoint(), hashes: resp.GetHashes()}
+	checkpoint, err := i.check(c.log.verifier, index, leaf)
+	if err != nil {
+		return nil, err
+	}
+	return i, c.log.see(checkpoint)
+}
+
+func (i *inclusion) check(v *verify.CheckpointVerifier, index uint64, leaf []byte) (*verify.Checkpoint, error) {
+	checkpoint, err := v.Open([]byte(i.checkpoint))
+	if err != nil {
+		return nil, unproven("%w", err)
+	}
+	if err := verify.CheckInclusion(checkpoint, index, verify.LeafHash(leaf), i.hashes); err != nil {
+		return nil, unproven("entry %d is not in the ledger: %w", index, err)
+	}
+	return checkpoint, nil
+}

@@ -71,6 +71,9 @@ func (p *Publisher) prepare(ctx context.Context, pub *Publication) (*item, error
 		return nil, fault.New(fault.TooLarge, "sdk.size", "one publication is at most %d bytes", maxCallBytes)
 	}
 	it.statement = s.LeafHash()
+	if !p.cfg.Unsigned {
+		it.wire.Statement = it.statement[:]
+	}
 	it.cost = min(max(int64(it.size), p.unit), int64(p.cfg.QueueBytes))
 	return it, nil
 }

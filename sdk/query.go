@@ -4,7 +4,10 @@ import (
 	"context"
 	"iter"
 
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // Acting names on whose behalf and for what a record is read. The exchange
@@ -57,11 +60,79 @@ type Answer struct {
 	NextPageToken string
 }
 
+// BySubject looks for records about a person or organisation.
+func BySubject(s Subject) QueryBy {
+	return func(r *exchangev1.QueryRequest) {
+		r.By = &exchangev1.QueryRequest_Subject{Subject: &ledgerv1.Subject{Type: s.Type, Number: s.Number, Role: s.Role}}
+	}
+}
+
+// ByKey looks for the record with this key.
+func ByKey(key string) QueryBy {
+	return func(r *exchangev1.QueryRequest) { r.By = &exchangev1.QueryRequest_Key{Key: key} }
+}
+
+// ByIndex looks for the version that the entry with this index published.
+func ByIndex(index uint64) QueryBy {
+	return func(r *exchangev1.QueryRequest) { r.By = &exchangev1.QueryRequest_Index{Index: index} }
+}
+
+func (a Acting) message() *exchangev1.Acting {
+	return &exchangev1.Acting{Person: a.Person, Purpose: a.Purpose, CaseNumber: a.Case}
+}
+
+func (q *Query) message() *exchangev1.QueryRequest {
+	r := &exchangev1.QueryRequest{
+		Topic: q.Topic, Acting: q.Acting.message(), PageSize: uint32(q.PageSize), PageToken: q.PageToken,
+		IncludeInactive: q.IncludeInactive, Json: q.JSON, ValidateOnly: q.ValidateOnly,
+	}
+	if q.By != nil {
+		q.By(r)
+	}
+	return r
+}
+
 // Query asks the exchange and checks what it answers: each record against what
 // its publisher committed to, the page against its ledger entry, the entry
 // against the signed checkpoint.
 func (c *Client) Query(ctx context.Context, q Query) (*Answer, error) {
-	return c.query(ctx, q)
+	if q.By == nil {
+		return nil, fault.Field("by", "sdk.query", "say by whom or what to look: BySubject, ByKey or ByIndex")
+	}
+	resp, err := c.exchange().Query(ctx, q.message())
+	if err != nil {
+		return nil, fault.FromStatus(err)
+	}
+	a := &Answer{NextPageToken: resp.GetNextPageToken()}
+	if q.ValidateOnly {
+		return a, nil
+	}
+	return a, c.readAnswer(a, &q, resp)
+}
+
+func (c *Client) readAnswer(a *Answer, q *Query, resp *exchangev1.QueryResponse) error {
+	receipt, entry, err := c.log.release(resp.GetRelease(), resp.GetProof())
+	if err != nil {
+		return err
+	}
+	queried := entry.GetQueried()
+	if queried.GetConsumer() != c.system || queried.GetTopic() != q.Topic || queried.GetPurpose() != q.Acting.Purpose {
+		return unproven("entry %d is of another query", receipt.Index)
+	}
+	records := make([]Record, len(resp.GetRecords()))
+	details := make([][verify.HashSize]byte, len(records))
+	for i, in := range resp.GetRecords() {
+		readRecord(&records[i], in)
+		details[i] = detailHash(in, 0, 0)
+		if err := records[i].check(); err != nil {
+			return err
+		}
+	}
+	if err := covers(queried.GetRecords(), queried.GetDetailsRoot(), details); err != nil {
+		return err
+	}
+	a.Records, a.Release = records, receipt
+	return nil
 }
 
 // QueryAll goes through all pages. Each page is a read, and an entry, of its own.

@@ -27,6 +27,14 @@ type Receipt struct {
 	proof *rangeProof
 	// place is the leaf's place among those of the proof.
 	place int
+	// inclusion takes the place of proof where it was fetched alone.
+	inclusion *inclusion
+}
+
+// inclusion proves one leaf (RFC 6962, section 2.1.1).
+type inclusion struct {
+	checkpoint string
+	hashes     [][]byte
 }
 
 // rangeProof is the proof of a whole call; its receipts share it.
@@ -36,7 +44,7 @@ type rangeProof struct {
 }
 
 // Proven says whether the receipt carries a proof.
-func (r *Receipt) Proven() bool { return r.proof != nil }
+func (r *Receipt) Proven() bool { return r.proof != nil || r.inclusion != nil }
 
 // Verify checks, offline, that the receipt's leaf is in the ledger whose key is
 // given (a C2SP vkey): the leaf is in the tree of a checkpoint, and that
@@ -44,6 +52,10 @@ func (r *Receipt) Proven() bool { return r.proof != nil }
 func (r *Receipt) Verify(ledgerKey string) error {
 	v, err := verify.NewCheckpointVerifier(ledgerKey)
 	if err != nil {
+		return err
+	}
+	if r.inclusion != nil {
+		_, err := r.inclusion.check(v, r.Index, r.Leaf)
 		return err
 	}
 	if r.proof == nil {
@@ -61,7 +73,10 @@ func (r *Receipt) Verify(ledgerKey string) error {
 // Checkpoint gives the signed checkpoint that the receipt proves itself by;
 // empty if it carries none.
 func (r *Receipt) Checkpoint() string {
-	if r.proof == nil {
+	switch {
+	case r.inclusion != nil:
+		return r.inclusion.checkpoint
+	case r.proof == nil:
 		return ""
 	}
 	return r.proof.message.GetCheckpoint()

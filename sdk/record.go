@@ -8,6 +8,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // Status is the status of a record by one of its versions.
@@ -62,17 +63,18 @@ type Record struct {
 	// versions.
 	Token []byte
 
-	cut bool
+	// cut is there where a payload came.
+	cut *ledgerv1.CutProof
 }
 
 // HasPayload says whether content came with this version: not with a
 // revocation, a notice or an erased record.
-func (r *Record) HasPayload() bool { return r.cut }
+func (r *Record) HasPayload() bool { return r.cut != nil }
 
 // Unmarshal decodes the payload. Withheld fields stay unset: ask IsWithheld
 // before reading an empty field as "has none".
 func (r *Record) Unmarshal(m proto.Message) error {
-	if !r.cut {
+	if r.cut == nil {
 		return fault.New(fault.NotFound, "sdk.no_payload", "this version of the record has no payload")
 	}
 	if name := string(m.ProtoReflect().Descriptor().FullName()); name != r.Contract {

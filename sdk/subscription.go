@@ -2,10 +2,14 @@ package sdk
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 )
 
 // Defaults of a subscription.
@@ -98,5 +102,154 @@ func WithUnsignedAcks() SubscribeOption {
 // what its publisher committed to, the batch against its release entry, the
 // entry against the ledger's signed checkpoint.
 func (c *Client) Subscribe(ctx context.Context, name string, h Handler, opts ...SubscribeOption) (*Subscription, error) {
-	return subscribe(ctx, c, name, h, opts)
+	s := &Subscription{
+		client: c, id: c.subscriptionID(name), handler: h,
+		cfg:     subscribeConfig{concurrency: DefaultConcurrency, inFlight: DefaultMaxInFlight, bytes: DefaultBytesInFlight},
+		work:    newDispatcher(),
+		settler: newSettler(), draining: make(chan struct{}), closed: make(chan struct{}),
+	}
+	for _, o := range opts {
+		o(&s.cfg)
+	}
+	if s.cfg.inOrder {
+		s.cfg.concurrency = 1
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	first, err := s.open(ctx)
+	if err != nil {
+		s.cancel()
+		return nil, err
+	}
+	go s.run(first)
+	return s, nil
+}
+
+// Subscription is a subscription being received here.
+type Subscription struct {
+	client  *Client
+	id      string
+	handler Handler
+	cfg     subscribeConfig
+	work    *dispatcher
+	settler *settler
+	ctx     context.Context
+	cancel  context.CancelFunc
+	// caughtUp belongs to the session's receiver.
+	caughtUp bool
+
+	drainOnce sync.Once
+	draining  chan struct{}
+	closed    chan struct{}
+	mu        sync.Mutex
+	member    string
+	err       error
+}
+
+// ID is the subscription's full name, "<participant>/<system>/<name>".
+func (s *Subscription) ID() string { return s.id }
+
+// Member is this member's name among those that share the subscription.
+func (s *Subscription) Member() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.member
+}
+
+// Stop ends the subscription now: handlers' contexts end, what is not settled is
+// delivered again later. It does not wait; Closed says when it is over.
+func (s *Subscription) Stop() { s.cancel() }
+
+// Drain takes no more deliveries, lets what is under way be handled and settled,
+// then ends the subscription. It does not wait; Closed says when it is over.
+func (s *Subscription) Drain() {
+	s.drainOnce.Do(func() { close(s.draining) })
+}
+
+// Closed is closed when no handler runs any more and the last settlement is
+// confirmed or lost.
+func (s *Subscription) Closed() <-chan struct{} { return s.closed }
+
+// Err gives why the subscription ended by itself; nil while it runs and after
+// Stop or Drain.
+func (s *Subscription) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Floor gives the sequence up to which everything is settled, by the exchange's
+// last confirmation.
+func (s *Subscription) Floor() uint64 { return s.settler.floorNow() }
+
+func (s *Subscription) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// memberName gives the name to open with: once the exchange has given one, it is
+// kept, so that lanes come back to the member that had them.
+func (s *Subscription) memberName() string {
+	if s.cfg.member != "" {
+		return s.cfg.member
+	}
+	return s.Member()
+}
+
+// begin notes what the exchange opened.
+func (s *Subscription) begin(o *exchangev1.SubscribeOpened) {
+	s.mu.Lock()
+	s.member = o.GetMember()
+	s.mu.Unlock()
+	s.settler.opened(o.GetSubscription().GetFloor())
+}
+
+// fail ends the subscription with its first error.
+func (s *Subscription) fail(err error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.cancel()
+}
+
+func (s *Subscription) note(text string, args ...any) {
+	if s.cfg.log != nil {
+		s.cfg.log.Info(text, append([]any{"subscription", s.id}, args...)...)
+	}
+}
+
+// run receives, session after session, until the end.
+func (s *Subscription) run(ss *session) {
+	defer close(s.closed)
+	defer s.cancel()
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer s.work.close()
+	for range s.cfg.concurrency {
+		workers.Go(s.handle)
+	}
+	var wait backoff
+	for ss != nil {
+		began := time.Now()
+		err := ss.run()
+		switch {
+		case s.ctx.Err() != nil, errors.Is(err, io.EOF) && s.isDraining():
+			return
+		case !errors.Is(err, io.EOF) && !transient(err):
+			s.fail(err)
+			return
+		}
+		if time.Since(began) > lastBackoff {
+			wait.reset()
+		}
+		s.note("the stream ended, opening another", "kind", fault.KindOf(err), "rule", fault.RuleOf(err))
+		if ss, err = s.reopen(&wait); err != nil {
+			s.fail(err)
+		}
+	}
 }
