@@ -1,0 +1,114 @@
+package contract
+
+import (
+	"errors"
+	"sync"
+
+	"buf.build/go/hyperpb"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+)
+
+// Read decodes and checks one record and reads what the exchange needs of it.
+// A record that breaks a rule gives a *fault.Error of kind fault.Invalid with
+// all violations, at most 64, or TooLarge. No message holds a value of the
+// record. The payload is not kept.
+func (c *Contract) Read(payload []byte) (*Record, error) {
+	if len(payload) > MaxPayload {
+		return nil, fault.New(fault.TooLarge, "payload.size", "the record is larger than %d bytes", MaxPayload)
+	}
+	r := report{warn: c.warn}
+	s := scanner{report: &r}
+	s.message(payload, c.layout)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	var record *Record
+	err := c.decoder.decode(payload, func(m protoreflect.Message) {
+		c.validate(m, s.elements, &r)
+		c.layout.runChecks(m, &r)
+		record = c.extract(m, &r)
+	})
+	if err != nil {
+		r.add(malformed)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	record.Warnings = r.warnings
+	return record, nil
+}
+
+// decoder decodes a payload that the scan has accepted. The message is valid
+// during use only.
+type decoder interface {
+	decode(payload []byte, use func(protoreflect.Message)) error
+}
+
+// newDecoder chooses the decoder of a contract. Contracts that use messages of
+// google.protobuf get dynamicpb, whose messages CEL knows how to take for
+// timestamps and durations; all others hyperpb, which is faster.
+func newDecoder(md protoreflect.MessageDescriptor, foreign bool) decoder {
+	if foreign {
+		return &plainDecoder{md}
+	}
+	t := compileFast(md)
+	if t == nil {
+		return nil
+	}
+	return &fastDecoder{t: t}
+}
+
+// compileFast gives nil for a message that hyperpb refuses, which it does by a
+// panic.
+func compileFast(md protoreflect.MessageDescriptor) (t *hyperpb.MessageType) {
+	defer func() {
+		if recover() != nil {
+			t = nil
+		}
+	}()
+	return hyperpb.CompileMessageDescriptor(md)
+}
+
+// fastDecoder decodes with hyperpb, into memory that is used again.
+type fastDecoder struct {
+	t    *hyperpb.MessageType
+	pool sync.Pool
+}
+
+func (d *fastDecoder) decode(payload []byte, use func(protoreflect.Message)) error {
+	shared, ok := d.pool.Get().(*hyperpb.Shared)
+	if !ok {
+		shared = new(hyperpb.Shared)
+	}
+	// Nothing of the message is kept beyond use: strings are cloned.
+	defer func() {
+		shared.Free()
+		d.pool.Put(shared)
+	}()
+	m := shared.NewMessage(d.t)
+	if err := m.Unmarshal(payload, fastOptions...); err != nil {
+		return err
+	}
+	use(m)
+	return nil
+}
+
+var fastOptions = []hyperpb.UnmarshalOption{hyperpb.WithAllowAlias(true), hyperpb.WithMaxDepth(2 * maxDepth)}
+
+// plainDecoder decodes with dynamicpb.
+type plainDecoder struct {
+	md protoreflect.MessageDescriptor
+}
+
+func (d *plainDecoder) decode(payload []byte, use func(protoreflect.Message)) error {
+	m := dynamicpb.NewMessage(d.md)
+	if err := proto.Unmarshal(payload, m); err != nil {
+		return errors.New("the payload does not decode")
+	}
+	use(m)
+	return nil
+}

@@ -1,0 +1,37 @@
+package contract
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+)
+
+// standardPack are the messages of proto/huitong/records/v1 that are contracts.
+var standardPack = []proto.Message{
+	(*recordsv1.Certificate)(nil), (*recordsv1.Complaint)(nil), (*recordsv1.Consultation)(nil),
+	(*recordsv1.Disability)(nil), (*recordsv1.Enterprise)(nil), (*recordsv1.Household)(nil),
+	(*recordsv1.Income)(nil), (*recordsv1.Marriage)(nil), (*recordsv1.Person)(nil),
+	(*recordsv1.Property)(nil), (*recordsv1.ServiceItem)(nil), (*recordsv1.SubmittedMaterial)(nil),
+}
+
+// Standard gives the contracts of the standard records pack, version 1, in the
+// order of their names. They are compiled once.
+func Standard() []*Contract { return slices.Clone(standard()) }
+
+var standard = sync.OnceValue(func() []*Contract {
+	var all []*Contract
+	for _, m := range standardPack {
+		md := m.ProtoReflect().Descriptor()
+		c, findings := Compile(closure(md.ParentFile()), string(md.FullName()), 1)
+		if c == nil {
+			// The pack is part of the program, and a test compiles it.
+			panic(fmt.Sprintf("contract: %s: %+v", md.FullName(), findings))
+		}
+		all = append(all, c)
+	}
+	return all
+})
