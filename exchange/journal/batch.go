@@ -62,10 +62,10 @@ type answer struct {
 }
 
 type erasure struct {
-	id      recordID
-	last    int64 // entry of the erase operation
-	version int64
-	leaf    *ledgerv1.RecordErased
+	id        recordID
+	last      int64 // entry of the erase operation
+	partition uint32
+	leaf      *ledgerv1.RecordErased
 }
 
 var (

@@ -28,6 +28,7 @@ func (j *Journal) commitGroup(ctx context.Context, group []*waiting) {
 	}
 	switch {
 	case err == nil:
+		j.tail.add(b)
 		j.publishHead(&b.head)
 		for i, w := range group {
 			w.finish(b.answers[i].commit, b.answers[i].err)

@@ -63,6 +63,7 @@ type Config struct {
 type Journal struct {
 	Config
 	queue  queue
+	tail   tail
 	room   *semaphore.Weighted
 	head   atomic.Pointer[Head]
 	signal atomic.Pointer[chan struct{}]

@@ -97,7 +97,7 @@ func (b *batch) decide(ctx context.Context, tx store.Tx, p *Publish, outcomes []
 		b.keyRows.idx = append(b.keyRows.idx, next)
 		if s.erased {
 			b.erasures = append(b.erasures, erasure{
-				id: recordID{r.topicNumber, string(r.KeyToken)}, last: next, version: s.version,
+				id: recordID{r.topicNumber, string(r.KeyToken)}, last: next, partition: r.Leaf.Partition,
 				leaf: &ledgerv1.RecordErased{Topic: r.Leaf.Topic, RequestedBy: uint64(next), Versions: uint32(s.version)},
 			})
 		}
@@ -158,8 +158,11 @@ func (b *batch) erase(ctx context.Context, tx store.Tx) error {
 			return err
 		}
 		for next != 0 {
-			idx := next - 1
-			if err := tx.QueryRowContext(ctx, "SELECT prev FROM sealed WHERE idx = $1", idx).Scan(&next); err != nil {
+			idx, pos := next-1, int64(0)
+			if err := tx.QueryRowContext(ctx, "SELECT prev, pos FROM sealed WHERE idx = $1", idx).Scan(&next, &pos); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO stream_erasures (part, pos) VALUES ($1, $2)", int64(e.partition), pos); err != nil {
 				return err
 			}
 			if _, err := tx.ExecContext(ctx, "UPDATE sealed SET key_token = NULL, tokens = NULL, body = NULL, prev = 0 WHERE idx = $1", idx); err != nil {

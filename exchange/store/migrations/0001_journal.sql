@@ -70,3 +70,10 @@ CREATE TABLE positions (
   at       INTEGER NOT NULL,
   PRIMARY KEY (system, source)
 );
+
+-- Messages of erased records that JetStream still holds.
+CREATE TABLE stream_erasures (
+  part INTEGER NOT NULL,
+  pos  INTEGER NOT NULL,
+  PRIMARY KEY (part, pos)
+);

@@ -614,7 +614,10 @@ type SubscribeSettle struct {
 	// acks; empty if the caller does not sign.
 	Signature []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
 	// Returned in the confirmation.
-	Token         uint64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	Token uint64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	// At the same places as acks, what the statement says of each: the leaf hash
+	// of the delivery's ReleaseDetail. Needed with a signature.
+	DetailHashes  [][]byte `protobuf:"bytes,5,rep,name=detail_hashes,json=detailHashes,proto3" json:"detail_hashes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -675,6 +678,13 @@ func (x *SubscribeSettle) GetToken() uint64 {
 		return x.Token
 	}
 	return 0
+}
+
+func (x *SubscribeSettle) GetDetailHashes() [][]byte {
+	if x != nil {
+		return x.DetailHashes
+	}
+	return nil
 }
 
 // Nack asks for a delivery once more.
@@ -3207,12 +3217,13 @@ const file_huitong_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x13max_bytes_in_flight\x18\x04 \x01(\x04R\x10maxBytesInFlight\x12,\n" +
 	"\x0fsettled_through\x18\x05 \x01(\x04H\x00R\x0esettledThrough\x88\x01\x01\x12\x12\n" +
 	"\x04json\x18\x06 \x01(\bR\x04jsonB\x12\n" +
-	"\x10_settled_through\"\x8a\x01\n" +
+	"\x10_settled_through\"\xaf\x01\n" +
 	"\x0fSubscribeSettle\x12\x12\n" +
 	"\x04acks\x18\x01 \x03(\x04R\x04acks\x12/\n" +
 	"\x05nacks\x18\x02 \x03(\v2\x19.huitong.exchange.v1.NackR\x05nacks\x12\x1c\n" +
 	"\tsignature\x18\x03 \x01(\fR\tsignature\x12\x14\n" +
-	"\x05token\x18\x04 \x01(\x04R\x05token\"\x8c\x01\n" +
+	"\x05token\x18\x04 \x01(\x04R\x05token\x12#\n" +
+	"\rdetail_hashes\x18\x05 \x03(\fR\fdetailHashes\"\x8c\x01\n" +
 	"\x04Nack\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12/\n" +
 	"\x05delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12\x1f\n" +

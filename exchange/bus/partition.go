@@ -1,0 +1,142 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// partition keeps one stream equal to its part of the journal.
+type partition struct {
+	bus    *Bus
+	number uint32
+	// stream is there while the stream is known to be good.
+	stream watched[streamAt]
+	// relayed is the ledger index up to which the stream holds everything.
+	relayed atomic.Uint64
+	// suspect asks for a check now: a reader met something wrong.
+	suspect chan struct{}
+	// previous is the last sequence of each topic in the stream.
+	previous map[string]uint64
+}
+
+// streamAt is a good stream and the connection it is reached by.
+type streamAt struct {
+	stream jetstream.Stream
+	first  uint64
+}
+
+func newPartition(b *Bus, n uint32) *partition {
+	return &partition{bus: b, number: n, suspect: make(chan struct{}, 1), previous: map[string]uint64{}}
+}
+
+// ready gives a channel that is closed once the stream is there.
+func (p *partition) ready() <-chan struct{} { return p.stream.set() }
+
+// gone gives a channel that is closed once the stream is not to be used.
+func (p *partition) gone() <-chan struct{} { return p.stream.unset() }
+
+func (p *partition) name() string { return "HT_RECORDS_" + strconv.Itoa(int(p.number)) }
+
+func (p *partition) prefix() string { return "ht.rec." + strconv.Itoa(int(p.number)) + "." }
+
+// distrust asks for a check of the stream.
+func (p *partition) distrust() {
+	select {
+	case p.suspect <- struct{}{}:
+	default:
+	}
+}
+
+// run holds the partition's lease, heals its stream and relays, until ctx ends.
+func (p *partition) run(ctx context.Context, js jetstream.JetStream) {
+	lease := newLease(p)
+	defer lease.release()
+	for ctx.Err() == nil {
+		held, err := lease.take(ctx)
+		if err == nil && held {
+			err = p.serve(ctx, js, lease)
+		} else if err == nil {
+			err = p.follow(ctx, js, lease)
+		}
+		p.stream.Store(nil)
+		if err != nil && ctx.Err() == nil {
+			p.bus.Log.Warn("relay", "partition", p.number, "error", err)
+		}
+		if !pause(ctx, retryDelay) {
+			return
+		}
+	}
+}
+
+// checkEvery is how often the stream is compared with the journal.
+const checkEvery = time.Minute
+
+var errLeaseLost = errors.New("another process relays this partition now")
+
+// serve heals the stream and relays until something fails or the lease is lost.
+func (p *partition) serve(ctx context.Context, js jetstream.JetStream, lease *lease) error {
+	next, err := p.heal(ctx, js, lease)
+	if err != nil {
+		return err
+	}
+	r := &relay{partition: p, js: js, lease: lease, next: next}
+	scrub, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go p.scrub(scrub)
+	check := time.NewTicker(checkEvery)
+	defer check.Stop()
+	for {
+		changed := p.bus.Journal.Changed()
+		if err := r.catchUp(ctx); err != nil {
+			return err
+		}
+		if err := p.erase(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-p.suspect:
+			return errors.New("a reader met a damaged stream; it is compared with the journal")
+		case <-check.C:
+			if err := p.compare(ctx); err != nil {
+				return err
+			}
+		case <-lease.renewal():
+			if held, err := lease.take(ctx); err != nil || !held {
+				return errors.Join(errLeaseLost, err)
+			}
+		}
+	}
+}
+
+// follow uses the stream that another process keeps, until the lease is free.
+func (p *partition) follow(ctx context.Context, js jetstream.JetStream, lease *lease) error {
+	stream, err := js.Stream(ctx, p.name())
+	if err != nil {
+		return fmt.Errorf("stream of another relay: %w", err)
+	}
+	if err := p.ours(stream.CachedInfo()); err != nil {
+		return err
+	}
+	p.stream.Store(&streamAt{stream: stream, first: stream.CachedInfo().State.FirstSeq})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.suspect:
+			return nil
+		case <-lease.renewal():
+			if held, err := lease.take(ctx); err != nil || held {
+				return err
+			}
+		}
+	}
+}

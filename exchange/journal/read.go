@@ -1,0 +1,172 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+
+	"google.golang.org/protobuf/proto"
+
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+
+	"github.com/huitong-bus/huitong/exchange/store"
+)
+
+// Row is a publication as stored.
+type Row struct {
+	Index    uint64
+	Topic    int64
+	Sequence uint64
+	KeyToken []byte
+	Leaf     []byte
+	// Body is the sealed opening; nil once erased.
+	Body []byte
+}
+
+const rowColumns = "SELECT s.idx, s.topic, s.pos, s.key_token, l.leaf, s.body FROM sealed s JOIN ledger l ON l.idx = s.idx "
+
+// After reads the publications that follow an entry, of all topics, in ledger
+// order. next is the index to go on from.
+func After(ctx context.Context, tx store.Tx, from uint64, limit int) ([]Row, error) {
+	return queryRows(ctx, tx, rowColumns+"WHERE s.idx >= $1 AND s.pos > 0 ORDER BY s.idx LIMIT $2", int64(from), limit)
+}
+
+// TopicAfter reads a topic's publications that follow a sequence, in order.
+func TopicAfter(ctx context.Context, tx store.Tx, topic int64, after uint64, limit int) ([]Row, error) {
+	return queryRows(ctx, tx, rowColumns+"WHERE s.topic = $1 AND s.pos > $2 ORDER BY s.pos LIMIT $3", topic, int64(after), limit)
+}
+
+// ByIndex reads one publication; nil if the entry is none.
+func ByIndex(ctx context.Context, tx store.Tx, index uint64) (*Row, error) {
+	rows, err := queryRows(ctx, tx, rowColumns+"WHERE s.idx = $1 AND s.pos > 0", int64(index))
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[0], nil
+}
+
+// BySequence reads one publication of a topic; nil if there is none.
+func BySequence(ctx context.Context, tx store.Tx, topic int64, sequence uint64) (*Row, error) {
+	rows, err := queryRows(ctx, tx, rowColumns+"WHERE s.topic = $1 AND s.pos = $2 AND s.pos > 0", topic, int64(sequence))
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[0], nil
+}
+
+func queryRows(ctx context.Context, tx store.Tx, query string, args ...any) ([]Row, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []Row
+	for rows.Next() {
+		var r Row
+		if err := rows.Scan(&r.Index, &r.Topic, &r.Sequence, &r.KeyToken, &r.Leaf, &r.Body); err != nil {
+			return nil, err
+		}
+		found = append(found, r)
+	}
+	return found, rows.Err()
+}
+
+// Present is a record's present version.
+type Present struct {
+	KeyToken     []byte
+	Index        uint64
+	PayloadIndex uint64
+	Version      uint64
+	Status       exchangev1.Status
+	ValidFrom    int64
+	ValidUntil   int64
+}
+
+var lookupPresent = &store.Lookup{
+	Select: "SELECT key_token, idx, payload_idx, version, status, valid_from, valid_until FROM records",
+	Keys:   [2]string{"topic", "key_token"},
+}
+
+// PresentOf finds the present versions of records of one topic, by their tokens.
+func PresentOf(ctx context.Context, p *store.Part, tx store.Tx, topic int64, tokens [][]byte) (map[string]Present, error) {
+	topics := make(store.Ints, len(tokens))
+	for i := range topics {
+		topics[i] = topic
+	}
+	found := make(map[string]Present, len(tokens))
+	err := lookupPresent.Run(ctx, p, tx, topics, store.Blobs(tokens), func(rows *sql.Rows) error {
+		var r Present
+		err := rows.Scan(&r.KeyToken, &r.Index, &r.PayloadIndex, &r.Version, &r.Status, &r.ValidFrom, &r.ValidUntil)
+		found[string(r.KeyToken)] = r
+		return err
+	})
+	return found, err
+}
+
+// LastPosition reads where a system stands in one of its sources; nil if it
+// never said.
+func LastPosition(ctx context.Context, tx store.Tx, system, source string) (position []byte, at int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT position, at FROM positions WHERE system = $1 AND source = $2", system, source).Scan(&position, &at)
+	if err == sql.ErrNoRows {
+		return nil, 0, nil
+	}
+	return position, at, err
+}
+
+// SequenceBefore gives the sequence of a topic's publication before another's; 0
+// if there is none.
+func SequenceBefore(ctx context.Context, tx store.Tx, topic int64, sequence uint64) (uint64, error) {
+	var before int64
+	err := tx.QueryRowContext(ctx, "SELECT pos FROM sealed WHERE topic = $1 AND pos > 0 AND pos < $2 ORDER BY pos DESC LIMIT 1",
+		topic, int64(sequence)).Scan(&before)
+	if err == sql.ErrNoRows {
+		return 0, nil
+	}
+	return uint64(before), err
+}
+
+// ErasedAt says whether the record at a place of a partition's stream is erased.
+func ErasedAt(ctx context.Context, tx store.Tx, partition uint32, sequence uint64) (bool, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT l.leaf FROM sealed s JOIN ledger l ON l.idx = s.idx WHERE s.pos = $1 AND s.pos > 0 AND s.body IS NULL", int64(sequence))
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var leaf []byte
+		if err := rows.Scan(&leaf); err != nil {
+			return false, err
+		}
+		var entry ledgerv1.LedgerEntry
+		if err := proto.Unmarshal(leaf, &entry); err != nil {
+			return false, err
+		}
+		if entry.GetPublished().GetPartition() == partition {
+			return true, nil
+		}
+	}
+	return false, rows.Err()
+}
+
+// IndexAt gives the index of the first of size entries that was committed at a
+// time or later; size if there is none. Entries' times grow, so it halves.
+func IndexAt(ctx context.Context, tx store.Tx, size uint64, atUs int64) (uint64, error) {
+	low, high := uint64(0), size
+	for low < high {
+		mid := low + (high-low)/2
+		var leaf []byte
+		if err := tx.QueryRowContext(ctx, "SELECT leaf FROM ledger WHERE idx = $1", int64(mid)).Scan(&leaf); err != nil {
+			return 0, err
+		}
+		var entry ledgerv1.LedgerEntry
+		if err := proto.Unmarshal(leaf, &entry); err != nil {
+			return 0, err
+		}
+		if entry.AtUs < atUs {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, nil
+}
