@@ -32,7 +32,7 @@ func newLedgerView(key string, v *verify.CheckpointVerifier) *ledgerView {
 
 // checkRange checks a proof and notes its checkpoint.
 func (l *ledgerView) checkRange(p *rangeProof) error {
-	c, err := verify.CheckRange(p.message, p.leaves, l.verifier)
+	c, err := p.check(l.verifier)
 	if err != nil {
 		return unproven("%w", err)
 	}

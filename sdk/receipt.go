@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"slices"
 	"time"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
@@ -64,10 +65,19 @@ func (r *Receipt) Verify(ledgerKey string) error {
 	if r.Index != r.proof.message.GetFirst()+uint64(r.place) || r.proof.leaves[r.place] != verify.LeafHash(r.Leaf) {
 		return unproven("the receipt of entry %d is not the one that its proof proves", r.Index)
 	}
-	if _, err := verify.CheckRange(r.proof.message, r.proof.leaves, v); err != nil {
+	if _, err := r.proof.check(v); err != nil {
 		return unproven("entry %d: %w", r.Index, err)
 	}
 	return nil
+}
+
+// check works on copies of the hash lists: the range arithmetic extends them in
+// place, and the proof is checked again whenever its holder asks.
+func (p *rangeProof) check(v *verify.CheckpointVerifier) (*verify.Checkpoint, error) {
+	return verify.CheckRange(&exchangev1.RangeProof{
+		First: p.message.GetFirst(), Checkpoint: p.message.GetCheckpoint(),
+		Left: slices.Clone(p.message.GetLeft()), Right: slices.Clone(p.message.GetRight()),
+	}, p.leaves, v)
 }
 
 // Checkpoint gives the signed checkpoint that the receipt proves itself by;

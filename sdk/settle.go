@@ -29,7 +29,7 @@ type settler struct {
 	live map[uint64]*parcel
 	// old has sequences that were handled in an earlier session whose
 	// acknowledgement was not confirmed.
-	old  map[uint64]struct{}
+	old   map[uint64]struct{}
 	acks  []*parcel
 	nacks []*exchangev1.Nack
 	// due has what was sent on this session and is not confirmed, by token.
