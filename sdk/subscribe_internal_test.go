@@ -27,9 +27,8 @@ func TestDetailIsDeterministicProtobuf(t *testing.T) {
 		released := &exchangev1.ReleasedRecord{Index: in.GetIndex(), Withheld: in.GetWithheld()}
 		if in.PayloadDigest != nil {
 			released.Cut, released.Payload = &ledgerv1.CutProof{}, in.PayloadDigest
-			digest := verify.LeafHash(nil) // replaced below
-			copy(digest[:], sha(in.PayloadDigest))
-			in.PayloadDigest = digest[:]
+			digest := sha(in.PayloadDigest)
+			in.PayloadDigest = digest
 		}
 		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(in)
 		if err != nil {
