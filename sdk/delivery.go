@@ -16,6 +16,9 @@ import (
 // and its acknowledgement. Record.Index says whether it is the same.
 type Handler func(ctx context.Context, d *Delivery) error
 
+// BatchHandler receives several deliveries at once; see SubscribeBatches.
+type BatchHandler func(ctx context.Context, ds []*Delivery) error
+
 // Delivery is one record on its way to a subscriber.
 type Delivery struct {
 	Record

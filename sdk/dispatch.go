@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
@@ -12,8 +13,7 @@ type parcel struct {
 	// detail is the detail hash of the newest attempt that came: the one an
 	// acknowledgement has to name.
 	detail [verify.HashSize]byte
-	// lane is equal for deliveries that are handled one after the other: those
-	// of one record, or all.
+	// lane is equal for deliveries of one record.
 	lane uint64
 	// handled says that the handler is done with it; only its confirmation is
 	// still due.
@@ -50,8 +50,9 @@ func (d *dispatcher) put(p *parcel) {
 	d.more.Signal()
 }
 
-// take waits for the next parcel; nil when the dispatcher is closed.
-func (d *dispatcher) take() *parcel {
+// take waits for the next parcels, at most n, no two of one record; nil when the
+// dispatcher is closed.
+func (d *dispatcher) take(n int) []*parcel {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for len(d.ready) == 0 && !d.closed {
@@ -60,9 +61,11 @@ func (d *dispatcher) take() *parcel {
 	if d.closed {
 		return nil
 	}
-	p := d.ready[0]
-	d.ready[0], d.ready = nil, d.ready[1:]
-	return p
+	n = min(n, len(d.ready))
+	taken := slices.Clone(d.ready[:n])
+	clear(d.ready[:n])
+	d.ready = d.ready[n:]
+	return taken
 }
 
 // done lets the next parcel of the same record go on.

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -12,6 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
 
 // Key is a system's private key, made where it is used. It never travels: the
@@ -85,4 +90,22 @@ func NewCertificateRequest(participant, system string) (keyPEM, requestPEM []byt
 	}
 	requestPEM, err = k.CertificateRequest(participant, system)
 	return keyPEM, requestPEM, err
+}
+
+// RenewCertificate has the calling system certified anew, for the key given,
+// which should be a new one. Write key and certificate down, Connect with them,
+// and close this client: it stays on the certificate it connected with. days is
+// how long the new one is valid; the authority's default if 0.
+func (c *Client) RenewCertificate(ctx context.Context, k *Key, days int) (certificatePEM, caPEM []byte, err error) {
+	participant, system, _ := strings.Cut(c.system, "/")
+	request, err := k.CertificateRequest(participant, system)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp, err := c.catalogue().RenewCertificate(ctx, &cataloguev1.RenewCertificateRequest{CertificateRequest: request, Days: uint32(days)})
+	if err != nil {
+		return nil, nil, fault.FromStatus(err)
+	}
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: resp.GetCertificate().GetDer()}
+	return pem.EncodeToMemory(block), resp.GetCaPem(), nil
 }

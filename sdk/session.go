@@ -177,8 +177,10 @@ func (s *Subscription) batch(b *exchangev1.DeliveryBatch) error {
 		readRecord(&p.Record, d.GetRecord())
 		p.Sequence, p.Attempt, p.Late, p.Snapshot = d.GetSequence(), d.GetAttempt(), d.GetLate(), d.GetSnapshot()
 		p.Release, p.detail = receipt, details[i]
-		if !s.cfg.inOrder {
-			p.lane = s.client.book.order("", p.Token)
+		p.lane = s.client.book.order("", p.Token)
+		if s.cfg.inOrder {
+			// One worker takes all as they come: no lane waits for another.
+			p.lane = p.Sequence
 		}
 		if s.settler.arrived(p) {
 			s.work.put(p)

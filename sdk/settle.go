@@ -69,12 +69,14 @@ func (s *settler) arrived(p *parcel) (fresh bool) {
 	return false
 }
 
-// ack says that a parcel is done with.
-func (s *settler) ack(p *parcel) {
+// ack says that parcels are done with.
+func (s *settler) ack(ps ...*parcel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.handled = true
-	s.acks = append(s.acks, p)
+	for _, p := range ps {
+		p.handled = true
+	}
+	s.acks = append(s.acks, ps...)
 	s.signal()
 }
 

@@ -145,7 +145,7 @@ func TestDeliveryBatchProvesItself(t *testing.T) {
 	if err := s.batch(batchOf(t, l, s)); err != nil {
 		t.Fatal(err)
 	}
-	if p := s.work.take(); p.Sequence != 9 || p.Release.Verify(l.key) != nil {
+	if p := s.work.take(1)[0]; p.Sequence != 9 || p.Release.Verify(l.key) != nil {
 		t.Errorf("got %+v", p)
 	}
 	for name, lie := range map[string]func(b *exchangev1.DeliveryBatch){
@@ -251,27 +251,24 @@ func TestRecordsStayInOrderAndDoNotBlockOthers(t *testing.T) {
 	for _, v := range []struct{ lane, sequence uint64 }{{1, 1}, {1, 2}, {2, 3}, {1, 4}} {
 		d.put(&parcel{Delivery: Delivery{Sequence: v.sequence}, lane: v.lane})
 	}
-	first, other := d.take(), d.take()
-	if first.Sequence != 1 || other.Sequence != 3 {
-		t.Fatalf("took %d and %d", first.Sequence, other.Sequence)
+	took := d.take(10)
+	if len(took) != 2 || took[0].Sequence != 1 || took[1].Sequence != 3 {
+		t.Fatalf("took %v", took)
 	}
-	d.done(first)
-	if p := d.take(); p.Sequence != 2 {
-		t.Fatalf("then took %d", p.Sequence)
-	} else {
+	for _, want := range []uint64{2, 4} {
+		d.done(took[0])
+		if took = append(d.take(1), took[1:]...); took[0].Sequence != want {
+			t.Fatalf("then took %d, not %d", took[0].Sequence, want)
+		}
+	}
+	for _, p := range took {
 		d.done(p)
 	}
-	if p := d.take(); p.Sequence != 4 {
-		t.Fatalf("then took %d", p.Sequence)
-	} else {
-		d.done(p)
-	}
-	d.done(other)
 	if !d.idle() {
 		t.Error("something is left")
 	}
 	d.close()
-	if d.take() != nil {
+	if d.take(1) != nil {
 		t.Error("a closed dispatcher gives more")
 	}
 }

@@ -23,6 +23,7 @@ const (
 type subscribeConfig struct {
 	member      string
 	concurrency int
+	batch       int
 	inFlight    int
 	bytes       int
 	json        bool
@@ -63,9 +64,10 @@ func WithJSON() SubscribeOption {
 // WithPosition is for a subscriber that keeps its position beside its own data,
 // in one transaction with it. load gives the sequence up to which everything is
 // done, and is asked each time the subscription connects. Deliveries then come
-// one at a time in the order of their sequences, and one that fails is tried
-// again here before anything after it: so what the handler writes down is
-// Delivery.Sequence. The subscription needs one lane and no other member.
+// one after the other in the order of their sequences, and one that fails is
+// tried again here before anything after it: so what the handler writes down is
+// the last Delivery.Sequence. The subscription needs one lane and no other
+// member.
 func WithPosition(load func(context.Context) (uint64, error)) SubscribeOption {
 	return func(c *subscribeConfig) { c.position, c.inOrder = load, true }
 }
@@ -102,9 +104,23 @@ func WithUnsignedAcks() SubscribeOption {
 // what its publisher committed to, the batch against its release entry, the
 // entry against the ledger's signed checkpoint.
 func (c *Client) Subscribe(ctx context.Context, name string, h Handler, opts ...SubscribeOption) (*Subscription, error) {
+	single := func(ctx context.Context, ds []*Delivery) error { return h(ctx, ds[0]) }
+	return c.subscribe(ctx, name, single, 1, opts)
+}
+
+// SubscribeBatches is Subscribe for handlers that do better with many deliveries
+// at once, up to size of them: one transaction of their own database, say. No
+// batch has two versions of one record. Where the handler gives an error, which
+// must mean that nothing of the batch was kept, it is called for each delivery
+// alone, and only those that fail alone are settled by their error.
+func (c *Client) SubscribeBatches(ctx context.Context, name string, size int, h BatchHandler, opts ...SubscribeOption) (*Subscription, error) {
+	return c.subscribe(ctx, name, h, max(size, 1), opts)
+}
+
+func (c *Client) subscribe(ctx context.Context, name string, h BatchHandler, batch int, opts []SubscribeOption) (*Subscription, error) {
 	s := &Subscription{
 		client: c, id: c.subscriptionID(name), handler: h,
-		cfg:     subscribeConfig{concurrency: DefaultConcurrency, inFlight: DefaultMaxInFlight, bytes: DefaultBytesInFlight},
+		cfg:     subscribeConfig{batch: batch, concurrency: DefaultConcurrency, inFlight: DefaultMaxInFlight, bytes: DefaultBytesInFlight},
 		work:    newDispatcher(),
 		settler: newSettler(), draining: make(chan struct{}), closed: make(chan struct{}),
 	}
@@ -128,7 +144,7 @@ func (c *Client) Subscribe(ctx context.Context, name string, h Handler, opts ...
 type Subscription struct {
 	client  *Client
 	id      string
-	handler Handler
+	handler BatchHandler
 	cfg     subscribeConfig
 	work    *dispatcher
 	settler *settler
