@@ -16,6 +16,8 @@ import (
 // and its acknowledgement. Record.Index says whether it is the same.
 type Handler func(ctx context.Context, d *Delivery) error
 
+func (h Handler) single(ctx context.Context, ds []*Delivery) error { return h(ctx, ds[0]) }
+
 // BatchHandler receives several deliveries at once; see SubscribeBatches.
 type BatchHandler func(ctx context.Context, ds []*Delivery) error
 

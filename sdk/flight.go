@@ -41,7 +41,7 @@ func (f *flight) fits(c *call, it *item) bool {
 
 // add notes that a new call is on the stream.
 func (f *flight) add(c *call) {
-	if f.len() == 0 {
+	if len(f.sent) == 0 {
 		f.since = time.Now()
 	}
 	f.sent = append(f.sent, c)
@@ -87,6 +87,9 @@ func (f *flight) lost() {
 func (f *flight) resend() *call {
 	c := f.again[0]
 	f.again = slices.Delete(f.again, 0, 1)
+	if len(f.sent) == 0 {
+		f.since = time.Now()
+	}
 	f.sent = append(f.sent, c)
 	return c
 }

@@ -40,7 +40,7 @@ func NewGroup(ctx context.Context) *Group {
 // down.
 func (g *Group) Subscribe(c *Client, name string, h Handler, opts ...SubscribeOption) error {
 	// The group's end drains; it must not cut handlers off.
-	s, err := c.Subscribe(context.WithoutCancel(g.ctx), name, h, opts...)
+	s, err := c.subscribe(g.ctx, context.WithoutCancel(g.ctx), name, h.single, 1, opts)
 	if err != nil {
 		g.fail(err)
 		return err

@@ -104,8 +104,7 @@ func WithUnsignedAcks() SubscribeOption {
 // what its publisher committed to, the batch against its release entry, the
 // entry against the ledger's signed checkpoint.
 func (c *Client) Subscribe(ctx context.Context, name string, h Handler, opts ...SubscribeOption) (*Subscription, error) {
-	single := func(ctx context.Context, ds []*Delivery) error { return h(ctx, ds[0]) }
-	return c.subscribe(ctx, name, single, 1, opts)
+	return c.subscribe(ctx, ctx, name, h.single, 1, opts)
 }
 
 // SubscribeBatches is Subscribe for handlers that do better with many deliveries
@@ -114,10 +113,12 @@ func (c *Client) Subscribe(ctx context.Context, name string, h Handler, opts ...
 // must mean that nothing of the batch was kept, it is called for each delivery
 // alone, and only those that fail alone are settled by their error.
 func (c *Client) SubscribeBatches(ctx context.Context, name string, size int, h BatchHandler, opts ...SubscribeOption) (*Subscription, error) {
-	return c.subscribe(ctx, name, h, max(size, 1), opts)
+	return c.subscribe(ctx, ctx, name, h, max(size, 1), opts)
 }
 
-func (c *Client) subscribe(ctx context.Context, name string, h BatchHandler, batch int, opts []SubscribeOption) (*Subscription, error) {
+// subscribe opens a subscription until giveUp ends, and receives it until life
+// ends.
+func (c *Client) subscribe(giveUp, life context.Context, name string, h BatchHandler, batch int, opts []SubscribeOption) (*Subscription, error) {
 	s := &Subscription{
 		client: c, id: c.subscriptionID(name), handler: h,
 		cfg:     subscribeConfig{batch: batch, concurrency: DefaultConcurrency, inFlight: DefaultMaxInFlight, bytes: DefaultBytesInFlight},
@@ -130,8 +131,8 @@ func (c *Client) subscribe(ctx context.Context, name string, h BatchHandler, bat
 	if s.cfg.inOrder {
 		s.cfg.concurrency = 1
 	}
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	first, err := s.open(ctx)
+	s.ctx, s.cancel = context.WithCancel(life)
+	first, err := s.open(giveUp)
 	if err != nil {
 		s.cancel()
 		return nil, err
