@@ -1,0 +1,223 @@
+package access
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/contract"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+)
+
+// question is a request with all that its decision rests on.
+type question struct {
+	Request
+	standing error // why the caller may not call at all
+	topic    *catalog.Topic
+	own      bool // the topic is the caller's own
+	day      int32
+	mode     cataloguev1.DeliveryMode
+}
+
+// rule refuses a question; message says what would change that. Rules are asked
+// in the order of their table, and the first that refuses is told.
+type rule struct {
+	name    string
+	kind    fault.Kind
+	refuses func(q *question) bool
+	message string
+}
+
+// is limits a rule to some actions.
+func is(check func(q *question) bool, actions ...Action) func(q *question) bool {
+	return func(q *question) bool { return slices.Contains(actions, q.Action) && check(q) }
+}
+
+// onTopic are the actions on records of a topic, reading those that let records
+// leave, and standing those that have no case and rest on a grant's standing
+// purpose.
+var (
+	onTopic  = []Action{Publish, Subscribe, Deliver, Query, Peek}
+	reading  = []Action{Subscribe, Deliver, Query, Peek}
+	standing = []Action{Subscribe, Deliver, Peek}
+)
+
+// purposePattern is what a service item code may look like; codes stand in the
+// ledger in the clear, so nothing else may be written there.
+var purposePattern = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._:-]{0,63}$`)
+
+// purposeGood says whether a purpose looks like a service item code, and not like
+// a person.
+func purposeGood(purpose string) bool {
+	return purposePattern.MatchString(purpose) && contract.CheckResidentID(purpose) != nil
+}
+
+// maxReference bounds a person's or case's reference, in bytes.
+const maxReference = 128
+
+// rules are what a question must pass before grants are looked at.
+var rules = []rule{
+	{"role.department", fault.Denied,
+		is(func(q *question) bool { return !q.Caller.Roles.Has(identity.Department) }, onTopic...),
+		"records are exchanged between department systems; the caller has no such role"},
+	{"role.ledger", fault.Denied,
+		is(func(q *question) bool {
+			return !q.Caller.Roles.Has(identity.Department, identity.Operator, identity.Auditor)
+		}, ReadLedger),
+		"entries are for those who are party to them and for auditors"},
+	{"role.auditor", fault.Denied,
+		is(func(q *question) bool { return !q.Caller.Roles.Has(identity.Auditor) }, ExportLedger),
+		"the whole ledger is for auditors"},
+	{"topic.unknown", fault.NotFound,
+		is(func(q *question) bool { return q.topic == nil }, onTopic...),
+		"the catalogue has no such topic"},
+	{"topic.withdrawn", fault.Denied,
+		is(func(q *question) bool { return !q.topic.Active() }, onTopic...),
+		"the topic was withdrawn"},
+	{"topic.owner", fault.Denied,
+		is(func(q *question) bool { return !q.own }, Publish),
+		"only the topic's provider publishes on it"},
+	{"acting.person.required", fault.Denied,
+		is(func(q *question) bool { return q.Person == "" }, Query, Peek),
+		"name the official who acts, by your department's own reference"},
+	{"acting.purpose.required", fault.Denied,
+		is(func(q *question) bool { return q.Purpose == "" }, Query, Peek),
+		"name the purpose: the code of the service item"},
+	{"acting.case.required", fault.Denied,
+		is(func(q *question) bool { return q.Case == "" }, Query),
+		"name the case number"},
+	{"acting.purpose.format", fault.Denied,
+		is(func(q *question) bool { return !purposeGood(q.Purpose) }, Query, Peek),
+		"a service item code has 1 to 64 letters, digits and . _ : -"},
+	{"acting.size", fault.Denied,
+		is(func(q *question) bool { return len(q.Person) > maxReference || len(q.Case) > maxReference }, Query, Peek),
+		fmt.Sprintf("person and case are references of at most %d bytes", maxReference)},
+	{"topic.not_shared", fault.Denied,
+		is(func(q *question) bool {
+			return !q.own && q.topic.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED
+		}, reading...),
+		"the topic is not shared, on the legal basis that the catalogue names"},
+	{"topic.delivery_mode", fault.Denied,
+		is(func(q *question) bool { return !q.own && !q.topic.Delivers(q.mode) }, reading...),
+		"the topic does not offer this delivery mode"},
+}
+
+// grantRules are what a grant must pass to serve a question.
+var grantRules = []struct {
+	name    string
+	refuses func(q *question, g *Grant) bool
+	message string
+}{
+	{"grant.suspended", func(_ *question, g *Grant) bool { return g.State == accessv1.GrantState_GRANT_STATE_SUSPENDED },
+		"the grant is suspended; ask the operator to resume it"},
+	{"grant.inactive", func(_ *question, g *Grant) bool { return g.State != accessv1.GrantState_GRANT_STATE_ACTIVE },
+		"the grant is not active"},
+	{"grant.expired", func(q *question, g *Grant) bool { return q.day > g.until },
+		"the grant has expired; ask for a new one"},
+	{"grant.not_yet_valid", func(q *question, g *Grant) bool { return q.day < g.validFrom },
+		"the grant is not valid yet"},
+	{"grant.scope", func(_ *question, g *Grant) bool {
+		return g.scope == accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS
+	}, "the grant covers enrolled subjects only, and no subject is enrolled"},
+	{"grant.delivery_mode", func(q *question, g *Grant) bool { return !g.delivers(q.mode) },
+		"the grant does not cover this delivery mode"},
+	{"grant.standing_purpose", func(q *question, g *Grant) bool {
+		return slices.Contains(standing, q.Action) && (g.StandingPurpose == "" || g.StandingLegalBasis == "")
+	}, "the grant states no standing purpose and legal basis for a subscription"},
+	{"grant.purpose", func(q *question, g *Grant) bool {
+		return q.Action == Query && !slices.Contains(g.ServiceItems, q.Purpose)
+	}, "the grant does not name this service item as a purpose"},
+}
+
+// grantRequired is the rule where there is no grant at all.
+const grantRequired = "grant.required"
+
+// Decide answers a request. A caller whose certificate, system or participant
+// is no longer in force is refused, whatever it asks.
+func (p *Policy) Decide(r Request) Decision {
+	// Before all that it rests on: see catalog.Current.
+	d := Decision{Policy: p.Policy(), Kind: fault.Denied}
+	q := question{Request: r, day: DayOf(p.Clock()), mode: cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE}
+	if r.Action == Query {
+		q.mode = cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY
+	}
+	caller, err := p.Catalogue.Caller(r.Caller.Fingerprint)
+	if err != nil {
+		return d.refuse(fault.KindOf(err), fault.RuleOf(err), fault.Status(err).Message())
+	}
+	q.Caller = caller // with the roles that it has now
+	if r.Topic != "" || slices.Contains(onTopic, r.Action) {
+		q.topic, _ = p.Catalogue.Topic(r.Topic)
+	}
+	if q.topic != nil {
+		d.Topic, d.Provider = q.topic.Name, q.topic.Provider
+		q.own = q.topic.Provider == caller.Participant
+	}
+	for i := range rules {
+		if rules[i].refuses(&q) {
+			return d.refuse(rules[i].kind, rules[i].name, rules[i].message)
+		}
+	}
+	return p.allow(&q, d)
+}
+
+// allow decides what no rule refused.
+func (p *Policy) allow(q *question, d Decision) Decision {
+	switch {
+	case q.Action == Publish:
+	case q.Action == ReadLedger, q.Action == ExportLedger:
+		d.All = q.Caller.Roles.Has(identity.Auditor)
+	case !slices.Contains(reading, q.Action):
+		return d.refuse(fault.Denied, "action.unknown", "no rule allows this")
+	case q.own:
+	case q.Action == Query && q.topic.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL:
+	default:
+		return p.byGrant(q, d)
+	}
+	d.Allow = true
+	return d
+}
+
+// byGrant finds a grant that serves. If none does, the refusal is that of the
+// grant that passed most rules.
+func (p *Policy) byGrant(q *question, d Decision) Decision {
+	best := -1
+	own, whole := p.grants.candidates(q.topic.Name, q.Caller.System, q.Caller.Participant)
+	for _, list := range [2][]*Grant{own, whole} {
+		for _, g := range list {
+			if q.Grant != "" && q.Grant != g.ID {
+				continue
+			}
+			failed := firstRefusal(q, g)
+			if failed < 0 {
+				d.Allow, d.Grant, d.Fields = true, g, g.Fields(q.topic)
+				return d
+			}
+			if failed > best {
+				best = failed
+			}
+		}
+	}
+	if best < 0 {
+		return d.refuse(fault.Denied, grantRequired, "reading this topic needs a grant, and the caller has none")
+	}
+	return d.refuse(fault.Denied, grantRules[best].name, grantRules[best].message)
+}
+
+func firstRefusal(q *question, g *Grant) int {
+	for i := range grantRules {
+		if grantRules[i].refuses(q, g) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (d Decision) refuse(kind fault.Kind, rule, message string) Decision {
+	d.Allow, d.Kind, d.Rule, d.Message = false, kind, rule, message
+	return d
+}

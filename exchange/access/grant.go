@@ -1,0 +1,65 @@
+package access
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+)
+
+// Grant is a consumer's permission on a topic, ready for decisions.
+type Grant struct {
+	ID       string
+	Version  uint32
+	Topic    string
+	Provider string
+	// Consumer is a participant, or one of its systems.
+	Consumer           string
+	State              accessv1.GrantState
+	ServiceItems       []string
+	StandingPurpose    string
+	StandingLegalBasis string
+	DailyLimit         uint64
+
+	modes     []cataloguev1.DeliveryMode
+	scope     accessv1.GrantScope
+	validFrom int32 // days since 1970-01-01, Asia/Shanghai
+	until     int32
+	message   *accessv1.Grant
+	mask      atomic.Pointer[mask]
+}
+
+// mask is the granted fields by the versions that the contract had.
+type mask struct {
+	versions int
+	fields   []uint32
+}
+
+// Message gives the grant as the API shows it; the caller does not change it.
+func (g *Grant) Message() *accessv1.Grant { return g.message }
+
+// Fields gives the numbers of the granted fields in every version of the
+// topic's contract.
+func (g *Grant) Fields(t *catalog.Topic) []uint32 {
+	n := t.Versions()
+	if m := g.mask.Load(); m != nil && m.versions == n {
+		return m.fields
+	}
+	m := &mask{versions: n, fields: t.Mask(g.message.Fields)}
+	g.mask.Store(m)
+	return m.fields
+}
+
+func newGrant(m *accessv1.Grant) *Grant {
+	return &Grant{
+		ID: m.Id, Version: uint32(m.Version), Topic: m.Topic, Provider: m.Provider, Consumer: m.Consumer,
+		State: m.State, ServiceItems: m.ServiceItems, StandingPurpose: m.StandingPurpose,
+		StandingLegalBasis: m.StandingLegalBasis, DailyLimit: m.DailyLimit,
+		modes: m.DeliveryModes, scope: m.Scope,
+		validFrom: dayOr(m.ValidFrom, minDay), until: dayOr(m.ValidUntil, maxDay), message: m,
+	}
+}
+
+func (g *Grant) delivers(mode cataloguev1.DeliveryMode) bool { return slices.Contains(g.modes, mode) }

@@ -1,0 +1,84 @@
+// Package access decides who may do what, and keeps the grants that decisions
+// rest on.
+//
+// Everything is denied that no rule allows. One function decides, by one table
+// of rules; each rule has a stable name, which is told to the caller and stands
+// in the ledger. A decision names the count of policy changes at which it was
+// made, and the journal commits what was decided only at that count: suspending
+// a grant or revoking a certificate is exact.
+package access
+
+import (
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+)
+
+// Action is what a caller wants to do.
+type Action string
+
+// The actions, as they stand in the ledger's refusals.
+const (
+	// Publish changes records of a topic.
+	Publish Action = "publish"
+	// Subscribe creates or opens a subscription to a topic.
+	Subscribe Action = "subscribe"
+	// Deliver sends records to a subscriber.
+	Deliver Action = "deliver"
+	// Query reads records for a person, a purpose and a case.
+	Query Action = "query"
+	// Peek shows a dead letter to the subscriber's staff.
+	Peek Action = "peek"
+	// ReadLedger lists, watches or opens ledger entries.
+	ReadLedger Action = "ledger"
+	// ExportLedger takes all leaves of the ledger.
+	ExportLedger Action = "ledger.export"
+	// Connect is any call at all; it is refused to a certificate that was
+	// revoked or has expired.
+	Connect Action = "connect"
+	// Manage changes or lists catalogue and grants.
+	Manage Action = "manage"
+)
+
+// Request is what is asked for.
+type Request struct {
+	Caller *identity.Caller
+	Action Action
+	Topic  string
+	// Purpose, Person and Case are as the caller named them (Query, Peek).
+	Purpose string
+	Person  string
+	Case    string
+	// Subscription is the id, for the ledger.
+	Subscription string
+	// Grant, if not empty, is the only grant that may serve.
+	Grant string
+}
+
+// Decision answers a request.
+type Decision struct {
+	Allow bool
+	// Kind, Rule and Message say what refused and what would change it.
+	Kind    fault.Kind
+	Rule    string
+	Message string
+	// Topic is the topic's name if it exists, and Provider its participant.
+	Topic    string
+	Provider string
+	// Grant is what allowed it; nil where none is needed.
+	Grant *Grant
+	// Fields are the numbers of the fields that may leave, ascending; nil is all
+	// of them.
+	Fields []uint32
+	// All says of a ledger read that it may see entries of every participant.
+	All bool
+	// Policy is the count at which the decision was made.
+	Policy uint64
+}
+
+// Err gives the refusal as a fault; nil if it is allowed.
+func (d *Decision) Err() error {
+	if d.Allow {
+		return nil
+	}
+	return fault.New(d.Kind, d.Rule, "%s", d.Message)
+}
