@@ -136,6 +136,9 @@ func (l *layout) runChecks(m protoreflect.Message, r *report) {
 		if c.field.list {
 			list := v.List()
 			for i := range list.Len() {
+				if r.full() {
+					break
+				}
 				r.at.element(i)
 				c.run(m, list.Get(i), r)
 			}

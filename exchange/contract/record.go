@@ -139,6 +139,9 @@ func (rd *reader) walk(s *subjectPaths, level int) (found int) {
 	}
 	list := v.List()
 	for i := range list.Len() {
+		if rd.report.full() {
+			break
+		}
 		rd.report.at.element(i)
 		found += rd.step(s, level, list.Get(i))
 	}

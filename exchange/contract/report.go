@@ -9,23 +9,33 @@ import (
 
 // maxViolations bounds an answer: a record made to be wrong everywhere shall
 // not cost more than one that is wrong somewhere.
-const maxViolations = 64
+const (
+	maxViolations = 64
+	maxTries      = 512
+)
 
 // report gathers what one record breaks. The zero value, with the contract's
 // set of warnings, is ready.
 type report struct {
 	// at is where the record is being looked at.
 	at       trail
+	tries    int // violations found, repeats of the same included
 	warn     map[string]bool
 	errors   []fault.Violation
 	warnings []fault.Violation
 }
 
 // add adds a violation at the place that is being looked at.
-func (r *report) add(p problem) { r.addText(r.at.String(), p) }
+func (r *report) add(p problem) {
+	if r.warn[p.rule] && len(r.warnings) >= maxViolations {
+		return
+	}
+	r.addText(r.at.String(), p)
+}
 
 // addText adds a violation, unless the same rule on the same field is there.
 func (r *report) addText(field string, p problem) {
+	r.tries++
 	to := &r.errors
 	if r.warn[p.rule] {
 		to = &r.warnings
@@ -37,8 +47,11 @@ func (r *report) addText(field string, p problem) {
 	*to = append(*to, fault.Violation{Field: field, Rule: p.rule, Message: p.message})
 }
 
-// full says that more violations would not be told.
-func (r *report) full() bool { return len(r.errors) >= maxViolations }
+// full says that the record is refused and that more violations would not be
+// told, or only repeat those that are.
+func (r *report) full() bool {
+	return len(r.errors) >= maxViolations || len(r.errors) > 0 && r.tries >= maxTries
+}
 
 // err gives the fault of the record; nil if it breaks no rule but warnings.
 func (r *report) err() error {

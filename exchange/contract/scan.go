@@ -120,7 +120,7 @@ func (s *scanner) content(f *field, content []byte) {
 
 // packed counts the elements of a packed list.
 func (s *scanner) packed(f *field, content []byte) (elements uint32) {
-	for len(content) > 0 {
+	for len(content) > 0 && !s.report.full() {
 		n := protowire.ConsumeFieldValue(f.number, f.wire, content)
 		if n < 0 {
 			s.report.add(malformed)
