@@ -1,6 +1,9 @@
 package sdk
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -65,19 +68,49 @@ func (r *Receipt) Verify(ledgerKey string) error {
 	if r.Index != r.proof.message.GetFirst()+uint64(r.place) || r.proof.leaves[r.place] != verify.LeafHash(r.Leaf) {
 		return unproven("the receipt of entry %d is not the one that its proof proves", r.Index)
 	}
-	if _, err := r.proof.check(v); err != nil {
+	if _, err := r.proof.check(v.Open); err != nil {
 		return unproven("entry %d: %w", r.Index, err)
 	}
 	return nil
 }
 
-// check works on copies of the hash lists: the range arithmetic extends them in
-// place, and the proof is checked again whenever its holder asks.
-func (p *rangeProof) check(v *verify.CheckpointVerifier) (*verify.Checkpoint, error) {
-	return verify.CheckRange(&exchangev1.RangeProof{
-		First: p.message.GetFirst(), Checkpoint: p.message.GetCheckpoint(),
-		Left: slices.Clone(p.message.GetLeft()), Right: slices.Clone(p.message.GetRight()),
-	}, p.leaves, v)
+// check checks that the leaves are in the tree of the proof's checkpoint, whose
+// signature open checks. It works on copies of the hash lists: the range
+// arithmetic extends them in place, and a receipt may be checked again.
+func (p *rangeProof) check(open func(signed []byte) (*verify.Checkpoint, error)) (*verify.Checkpoint, error) {
+	checkpoint, err := open([]byte(p.message.GetCheckpoint()))
+	if err != nil {
+		return nil, err
+	}
+	first := p.message.GetFirst()
+	end := first + uint64(len(p.leaves))
+	if end < first || end > checkpoint.Size {
+		return nil, fmt.Errorf("entries %d to %d are beyond a ledger of %d", first, end, checkpoint.Size)
+	}
+	left, err := verify.Ranges.NewRange(0, first, slices.Clone(p.message.GetLeft()))
+	if err != nil {
+		return nil, err
+	}
+	right, err := verify.Ranges.NewRange(end, checkpoint.Size, slices.Clone(p.message.GetRight()))
+	if err != nil {
+		return nil, err
+	}
+	for i := range p.leaves {
+		if err := left.Append(p.leaves[i][:], nil); err != nil {
+			return nil, err
+		}
+	}
+	if err := left.AppendRange(right, nil); err != nil {
+		return nil, err
+	}
+	root, err := left.GetRootHash(nil)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(root, checkpoint.Root[:]) {
+		return nil, errors.New("the entries are not in the tree of the checkpoint")
+	}
+	return checkpoint, nil
 }
 
 // Checkpoint gives the signed checkpoint that the receipt proves itself by;
