@@ -1350,7 +1350,9 @@ type ObjectChanged struct {
 	// Who is concerned beside the actor, by participant code.
 	Parties []string `protobuf:"bytes,6,rep,name=parties,proto3" json:"parties,omitempty"`
 	// Count of policy changes with this one; 0 if it changes no permission.
-	Policy        uint64 `protobuf:"varint,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	Policy uint64 `protobuf:"varint,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Why, where something is suspended or withdrawn; holds no personal data.
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1432,6 +1434,13 @@ func (x *ObjectChanged) GetPolicy() uint64 {
 		return x.Policy
 	}
 	return 0
+}
+
+func (x *ObjectChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // CertificateChanged: a certificate was issued, renewed, revoked or suspended.
@@ -1768,7 +1777,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	" \x01(\fR\x11subjectCommitment\x12\x18\n" +
 	"\arecords\x18\v \x01(\rR\arecords\x12!\n" +
 	"\fdetails_root\x18\f \x01(\fR\vdetailsRoot\x12!\n" +
-	"\fcase_claimed\x18\r \x01(\bR\vcaseClaimed\"\xb3\x01\n" +
+	"\fcase_claimed\x18\r \x01(\bR\vcaseClaimed\"\xcb\x01\n" +
 	"\rObjectChanged\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -1776,7 +1785,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x16\n" +
 	"\x06digest\x18\x05 \x01(\fR\x06digest\x12\x18\n" +
 	"\aparties\x18\x06 \x03(\tR\aparties\x12\x16\n" +
-	"\x06policy\x18\a \x01(\x04R\x06policy\"\xb8\x01\n" +
+	"\x06policy\x18\a \x01(\x04R\x06policy\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\"\xb8\x01\n" +
 	"\x12CertificateChanged\x12\x16\n" +
 	"\x06system\x18\x01 \x01(\tR\x06system\x12\x16\n" +
 	"\x06change\x18\x02 \x01(\tR\x06change\x12 \n" +
