@@ -57,10 +57,22 @@ func TestExportIsVerifiedOffline(t *testing.T) {
 }
 
 func FuzzVerifyExport(f *testing.F) {
-	f.Add([]byte{0, 2, 8, 1}, "ledger.example/1\n1\nAAAA\n\n— x y\n")
-	f.Fuzz(func(t *testing.T, export []byte, checkpoint string) {
-		if n, err := VerifyExport(bytes.NewReader(export), checkpoint, "ledger.example/1+00000000+AQ==", nil); err == nil {
-			t.Errorf("%d entries taken for proven", n)
+	l := newTree(f)
+	l.pad(3)
+	checkpoint := l.checkpoint()
+	var good bytes.Buffer
+	for _, leaf := range l.leaves {
+		if err := writeLeaf(&good, leaf); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(good.Bytes())
+	f.Add(good.Bytes()[:7])
+	f.Add([]byte{0, 2, 8, 1})
+	f.Fuzz(func(t *testing.T, export []byte) {
+		n, err := VerifyExport(bytes.NewReader(export), checkpoint, l.key, nil)
+		if (err == nil) != bytes.Equal(export, good.Bytes()) {
+			t.Errorf("%d entries, %v", n, err)
 		}
 	})
 }

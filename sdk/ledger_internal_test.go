@@ -14,13 +14,13 @@ import (
 
 // tree is a ledger in memory, made with the functions that define it.
 type tree struct {
-	t      *testing.T
+	t      testing.TB
 	signer note.Signer
 	key    string
 	leaves [][]byte
 }
 
-func newTree(t *testing.T) *tree {
+func newTree(t testing.TB) *tree {
 	t.Helper()
 	private, public, err := note.GenerateKey(rand.Reader, "ledger.example/test/1")
 	if err != nil {
