@@ -58,13 +58,10 @@ CREATE INDEX topics_changed ON topics (changed);
 CREATE INDEX topics_provider ON topics (provider, name);
 
 CREATE TABLE grants (
-  id       TEXT    PRIMARY KEY,
-  topic    TEXT    NOT NULL,
-  provider TEXT    NOT NULL,
-  consumer TEXT    NOT NULL, -- participant code
-  version  INTEGER NOT NULL,
-  changed  INTEGER NOT NULL,
-  body     BLOB    NOT NULL -- huitong.access.v1.Grant
+  id      TEXT    PRIMARY KEY,
+  version INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  body    BLOB    NOT NULL -- huitong.access.v1.Grant
 );
 
 CREATE INDEX grants_changed ON grants (changed);
