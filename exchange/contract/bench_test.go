@@ -15,8 +15,8 @@ func BenchmarkRead(b *testing.B) {
 		name string
 		decoder
 	}{
-		{"dynamicpb", &plainDecoder{c.desc}},
-		{"hyperpb", &fastDecoder{t: compileFast(c.desc)}},
+		{"dynamicpb", &plainDecoder{c.inner}},
+		{"hyperpb", &fastDecoder{t: compileFast(c.inner)}},
 	} {
 		b.Run(d.name+"/decode", func(b *testing.B) {
 			benchmark(b, payload, func() error { return d.decode(payload, func(protoreflect.Message) {}) })

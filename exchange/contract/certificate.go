@@ -54,19 +54,31 @@ func CertificateID(kind, issuer, serial, version string) string {
 // certificateCheck is ISO 7064 MOD 37,36 over the parts without root and dots;
 // 0 if a character has no value.
 func certificateCheck(parts ...string) byte {
-	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	p := 36
 	for _, part := range parts {
 		for i := range len(part) {
-			v := strings.IndexByte(alphabet, part[i])
+			v := value36(part[i])
 			if v < 0 {
 				return 0
 			}
-			if p = (p + v) % 36; p == 0 {
-				p = 36
+			if p += v; p > 36 {
+				p -= 36
 			}
-			p = 2 * p % 37
+			if p *= 2; p >= 37 {
+				p -= 37
+			}
 		}
 	}
-	return alphabet[(37-p)%36]
+	return "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[(37-p)%36]
+}
+
+// value36 is the value of a digit or capital letter; -1 for all else.
+func value36(c byte) int {
+	switch {
+	case isDigit(c):
+		return int(c - '0')
+	case c >= 'A' && c <= 'Z':
+		return int(c-'A') + 10
+	}
+	return -1
 }

@@ -28,7 +28,7 @@ func differences(old, next *Contract) []difference {
 		return c.found
 	}
 	c.contractOptions()
-	c.messages(old.desc, next.desc, "")
+	c.messages(old.inner, next.inner, "")
 	return c.found
 }
 
@@ -200,7 +200,7 @@ func (c *comparison) fields(was, is protoreflect.FieldDescriptor, at string) {
 		c.add(at, "field.type", breaksBoth, "the field was a %v and is a %v", was.Kind(), is.Kind())
 		return
 	case is.Message() != nil && was.Message().FullName() != is.Message().FullName() && !(was.IsMap() && is.IsMap()):
-		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", was.Message().FullName(), is.Message().FullName())
+		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", ownName(was.Message()), ownName(is.Message()))
 	case is.Message() != nil:
 		c.messages(was.Message(), is.Message(), at)
 	case is.Enum() != nil:
@@ -257,7 +257,7 @@ func oneofName(fd protoreflect.FieldDescriptor) protoreflect.Name {
 // and a reader copes with numbers that it does not know.
 func (c *comparison) enums(old, next protoreflect.EnumDescriptor, at string) {
 	if old.Name() != next.Name() {
-		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", old.FullName(), next.FullName())
+		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", ownName(old), ownName(next))
 		return
 	}
 	if c.seen[next.FullName()] {

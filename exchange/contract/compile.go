@@ -14,8 +14,13 @@ import (
 // findings, each naming a field and why; then the contract is nil.
 func Compile(set *descriptorpb.FileDescriptorSet, name string, version uint32) (*Contract, []Finding) {
 	v := &verdict{name: name}
-	md, canonical := load(set, name, v)
-	if md == nil {
+	desc, canonical := load(set, name, v)
+	if desc == nil {
+		return nil, v.findings
+	}
+	md, err := setApart(desc)
+	if err != nil {
+		v.add("", "set.broken", "the descriptor set cannot be read: %s", ownText(err.Error()))
 		return nil, v.findings
 	}
 	s := &shape{v: v, layouts: map[protoreflect.FullName]*layout{}, paths: map[protoreflect.FullName]string{}}
@@ -24,7 +29,7 @@ func Compile(set *descriptorpb.FileDescriptorSet, name string, version uint32) (
 		// What follows rests on messages of bounded depth and size.
 		return nil, v.findings
 	}
-	c := &Contract{name: name, version: version, desc: md, set: canonical, layout: root, layouts: s.layouts}
+	c := &Contract{name: name, version: version, desc: desc, inner: md, set: canonical, layout: root, layouts: s.layouts}
 	c.options = readOptions(md, v)
 	s.checkItems(md)
 	for _, inner := range s.order {

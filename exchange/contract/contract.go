@@ -19,6 +19,7 @@ type Contract struct {
 	name      string
 	version   uint32
 	desc      protoreflect.MessageDescriptor
+	inner     protoreflect.MessageDescriptor // desc under apart
 	set       []byte
 	options   *options
 	layout    *layout

@@ -133,9 +133,9 @@ func (c *ruleCosts) expression(r *validate.Rule, path string, times uint64, this
 		c.v.add(path, "rule.cost", "more than %d rules", maxOwnRules)
 		return
 	}
-	c.own[r.GetId()] = r.GetMessage()
-	if r.GetMessage() == "" {
-		c.own[r.GetId()] = "breaks the rule " + r.GetId()
+	id := ownText(r.GetId())
+	if c.own[id] = r.GetMessage(); c.own[id] == "" {
+		c.own[id] = "breaks the rule " + id
 	}
 	env, err := celEnv()
 	if err == nil {
@@ -155,7 +155,7 @@ func (c *ruleCosts) expression(r *validate.Rule, path string, times uint64, this
 		c.v.add(path, "rule.compile", "%v", err)
 		return
 	}
-	c.patterns(checked, path, r.GetId())
+	c.patterns(checked, path, id)
 	c.charge(path, product(times, cost.Max))
 }
 

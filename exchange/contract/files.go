@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"slices"
 	"sync"
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
@@ -21,7 +22,9 @@ const (
 	maxFiles         = 256
 )
 
-// known are the files that a descriptor set may leave out.
+// known are the files that a descriptor set may leave out. If it has them, this
+// program's own take their place: what they define means here what it means to
+// this program.
 var known = []string{
 	"google/protobuf/descriptor.proto", "google/protobuf/timestamp.proto",
 	"google/protobuf/duration.proto", "google/protobuf/wrappers.proto",
@@ -29,6 +32,8 @@ var known = []string{
 	"google/protobuf/struct.proto", "google/protobuf/empty.proto",
 	"buf/validate/validate.proto", "huitong/contract/v1/options.proto",
 }
+
+func isKnown(path string) bool { return slices.Contains(known, path) }
 
 // load finds a message in a descriptor set. It gives its descriptor and the
 // same set in one canonical form: the files that the message needs, imports
@@ -39,6 +44,10 @@ func load(set *descriptorpb.FileDescriptorSet, name string, v *verdict) (protore
 		return nil, nil
 	}
 	complete(set)
+	checkPackages(set, v)
+	if v.bad() {
+		return nil, nil
+	}
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
 		v.add("", "set.broken", "the descriptor set cannot be read: %v", err)
@@ -122,18 +131,21 @@ func withoutComments(f *descriptorpb.FileDescriptorProto) *descriptorpb.FileDesc
 	return bare
 }
 
-// complete adds the files that a set may leave out.
+// complete puts the known files into a set.
 func complete(set *descriptorpb.FileDescriptorSet) {
-	have := map[string]bool{}
-	for _, f := range set.File {
-		have[f.GetName()] = true
-	}
+	set.File = slices.DeleteFunc(set.File, func(f *descriptorpb.FileDescriptorProto) bool { return isKnown(f.GetName()) })
 	for _, path := range known {
-		if have[path] {
-			continue
-		}
 		if file, err := protoregistry.GlobalFiles.FindFileByPath(path); err == nil {
 			set.File = append(set.File, protodesc.ToFileDescriptorProto(file))
+		}
+	}
+}
+
+// checkPackages refuses files that claim a package of the known files.
+func checkPackages(set *descriptorpb.FileDescriptorSet, v *verdict) {
+	for _, f := range set.GetFile() {
+		if !isKnown(f.GetName()) && foreignName("."+f.GetPackage()+".") {
+			v.add("", "set.package", "file %s is in package %s, which is not its own", f.GetName(), f.GetPackage())
 		}
 	}
 }

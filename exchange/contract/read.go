@@ -97,7 +97,10 @@ func (d *fastDecoder) decode(payload []byte, use func(protoreflect.Message)) err
 	return nil
 }
 
-var fastOptions = []hyperpb.UnmarshalOption{hyperpb.WithAllowAlias(true), hyperpb.WithMaxDepth(2 * maxDepth)}
+// The scan has looked at UTF-8 already.
+var fastOptions = []hyperpb.UnmarshalOption{
+	hyperpb.WithAllowAlias(true), hyperpb.WithAllowInvalidUTF8(true), hyperpb.WithMaxDepth(2 * maxDepth),
+}
 
 // plainDecoder decodes with dynamicpb.
 type plainDecoder struct {

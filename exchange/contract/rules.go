@@ -43,7 +43,7 @@ func (s *shape) compileErrors(v protovalidate.Validator, md protoreflect.Message
 		var failed *protovalidate.CompilationError
 		if errors.As(err, &failed) {
 			bad = true
-			s.v.add(path, "rule.compile", "%v", failed)
+			s.v.add(path, "rule.compile", "%s", ownText(failed.Error()))
 		}
 	}
 	try(md, s.pathOf(md))
@@ -144,7 +144,7 @@ var firstOnly = protovalidate.WithFailFast()
 // of a contract's own rules are fixed text, and those of standard rules are made
 // of the rule alone.
 func (c *Contract) problemOf(v *protovalidate.Violation) problem {
-	id := v.Proto.GetRuleId()
+	id := ownText(v.Proto.GetRuleId())
 	if message, own := c.ownRules[id]; own {
 		return problem{id, message}
 	}
