@@ -100,6 +100,9 @@ func (p *Publisher) prove(c *call, receipts []*Receipt, proof *rangeProof) error
 	if !fresh {
 		return nil
 	}
+	if proof.message.GetFirst() < c.after {
+		return unproven("entry %d is new in a ledger that had %d entries before", proof.message.GetFirst(), c.after)
+	}
 	return p.client.log.checkRange(proof)
 }
 

@@ -77,6 +77,15 @@ func (l *ledgerView) see(c *verify.Checkpoint) error {
 	return nil
 }
 
+// seen gives the largest size of the ledger that was shown so far. An entry of a
+// call that is sent after that cannot stand before it: history is not written
+// into.
+func (l *ledgerView) seen() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.largest.Size
+}
+
 func (l *ledgerView) known() (proven, largest verify.Checkpoint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -61,7 +61,7 @@ func unconnected(t *testing.T) *Publisher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{system: testSystem, id: &identity{signer: key.Signer()}}
+	c := &Client{system: testSystem, id: &identity{signer: key.Signer()}, log: newTree(t).view()}
 	c.book = newContractBook(c)
 	contract, err := readContract(certificateContract(t, 3))
 	if err != nil {
@@ -377,6 +377,7 @@ func TestUntruthfulAnswersAreFound(t *testing.T) {
 		},
 		"another signature kept": func(a *answered) { a.c.request.Signature = []byte("another") },
 		"a statement not made":   func(a *answered) { a.c.items[0].statement[0] ^= 1 },
+		"an entry in the past":   func(a *answered) { a.c.after = 6 },
 		"a forked ledger": func(a *answered) {
 			fork := *a.tree
 			fork.leaves = append(slices.Clone(a.leaves[:15]), []byte("another last entry"))

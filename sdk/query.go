@@ -99,6 +99,7 @@ func (c *Client) Query(ctx context.Context, q Query) (*Answer, error) {
 	if q.By == nil {
 		return nil, fault.Field("by", "sdk.query", "say by whom or what to look: BySubject, ByKey or ByIndex")
 	}
+	after := c.log.seen()
 	resp, err := c.exchange().Query(ctx, q.message())
 	if err != nil {
 		return nil, fault.FromStatus(err)
@@ -107,7 +108,13 @@ func (c *Client) Query(ctx context.Context, q Query) (*Answer, error) {
 	if q.ValidateOnly {
 		return a, nil
 	}
-	return a, c.readAnswer(a, &q, resp)
+	if err := c.readAnswer(a, &q, resp); err != nil {
+		return nil, err
+	}
+	if a.Release.Index < after {
+		return nil, unproven("entry %d is new in a ledger that had %d entries before", a.Release.Index, after)
+	}
+	return a, nil
 }
 
 func (c *Client) readAnswer(a *Answer, q *Query, resp *exchangev1.QueryResponse) error {

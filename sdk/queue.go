@@ -178,6 +178,8 @@ type call struct {
 	items   []*item
 	source  *exchangev1.SourcePosition
 	request *exchangev1.PublishRequest
-	// first is when it was sent the first time.
+	// first is when it was sent the first time, after is how large the ledger
+	// was known to be then.
 	first time.Time
+	after uint64
 }

@@ -86,7 +86,7 @@ func (p *Publisher) seal(c *call) error {
 		}
 		req.Signature = signature
 	}
-	c.request, c.first = req, time.Now()
+	c.request, c.first, c.after = req, time.Now(), p.client.log.seen()
 	return nil
 }
 
