@@ -37,7 +37,7 @@ func (c *comparison) add(field, rule string, breaks direction, format string, ar
 		field = c.next.name
 	}
 	c.found = append(c.found, difference{
-		Finding{Field: field, Rule: rule, Message: fmt.Sprintf(format, args...), AgainstVersion: c.old.version}, breaks,
+		Finding{Field: field, Rule: rule, Message: ownText(fmt.Sprintf(format, args...)), AgainstVersion: c.old.version}, breaks,
 	})
 }
 
@@ -200,7 +200,7 @@ func (c *comparison) fields(was, is protoreflect.FieldDescriptor, at string) {
 		c.add(at, "field.type", breaksBoth, "the field was a %v and is a %v", was.Kind(), is.Kind())
 		return
 	case is.Message() != nil && was.Message().FullName() != is.Message().FullName() && !(was.IsMap() && is.IsMap()):
-		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", ownName(was.Message()), ownName(is.Message()))
+		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", was.Message().FullName(), is.Message().FullName())
 	case is.Message() != nil:
 		c.messages(was.Message(), is.Message(), at)
 	case is.Enum() != nil:
@@ -257,7 +257,7 @@ func oneofName(fd protoreflect.FieldDescriptor) protoreflect.Name {
 // and a reader copes with numbers that it does not know.
 func (c *comparison) enums(old, next protoreflect.EnumDescriptor, at string) {
 	if old.Name() != next.Name() {
-		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", ownName(old), ownName(next))
+		c.add(at, "field.type", breaksBoth, "the field was a %s and is a %s", old.FullName(), next.FullName())
 		return
 	}
 	if c.seen[next.FullName()] {

@@ -20,7 +20,7 @@ func Compile(set *descriptorpb.FileDescriptorSet, name string, version uint32) (
 	}
 	md, err := setApart(desc)
 	if err != nil {
-		v.add("", "set.broken", "the descriptor set cannot be read: %s", ownText(err.Error()))
+		v.add("", "set.broken", "the descriptor set cannot be read: %v", err)
 		return nil, v.findings
 	}
 	s := &shape{v: v, layouts: map[protoreflect.FullName]*layout{}, paths: map[protoreflect.FullName]string{}}

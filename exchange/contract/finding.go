@@ -38,7 +38,7 @@ func (v *verdict) add(field, rule, format string, args ...any) {
 	if field == "" {
 		field = v.name
 	}
-	v.findings = append(v.findings, Finding{Field: field, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	v.findings = append(v.findings, Finding{Field: field, Rule: rule, Message: ownText(fmt.Sprintf(format, args...))})
 }
 
 func (v *verdict) bad() bool { return len(v.findings) > 0 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -139,8 +140,13 @@ func blameValue(value json.RawMessage, fd protoreflect.FieldDescriptor, r *repor
 	default:
 		blameObject(value, inner, r)
 	}
-	if len(r.errors) == before {
+	if len(r.errors) > before {
+		return
+	}
+	if utf8.Valid(value) {
 		r.add(problem{"json.type", "the value is not the JSON of a field of type " + typeName(fd)})
+	} else {
+		r.add(problem{"utf8", "the text is not valid UTF-8"})
 	}
 }
 

@@ -122,7 +122,7 @@ type shape struct {
 func (s *shape) walk(md protoreflect.MessageDescriptor, path string) *layout {
 	name := md.FullName()
 	if slices.Contains(s.path, name) {
-		s.v.add(path, "message.recursive", "%s contains itself; a contract has a depth", ownName(md))
+		s.v.add(path, "message.recursive", "%s contains itself; a contract has a depth", md.FullName())
 		return nil
 	}
 	if l, ok := s.layouts[name]; ok {
@@ -178,10 +178,10 @@ func (s *shape) checkMessage(md protoreflect.MessageDescriptor, path string) {
 		s.foreign = true
 	}
 	if md.ExtensionRanges().Len() > 0 {
-		s.v.add(path, "message.extensions", "%s can be extended by fields that the contract does not name", ownName(md))
+		s.v.add(path, "message.extensions", "%s can be extended by fields that the contract does not name", md.FullName())
 	}
 	if n := md.Fields().Len(); n > maxMessageFields {
-		s.v.add(path, "message.size", "%s has more than %d fields", ownName(md), maxMessageFields)
+		s.v.add(path, "message.size", "%s has more than %d fields", md.FullName(), maxMessageFields)
 	}
 	lists := 0
 	for i := range md.Fields().Len() {
@@ -190,7 +190,7 @@ func (s *shape) checkMessage(md protoreflect.MessageDescriptor, path string) {
 		}
 	}
 	if lists > maxLists {
-		s.v.add(path, "message.size", "%s has more than %d repeated fields", ownName(md), maxLists)
+		s.v.add(path, "message.size", "%s has more than %d repeated fields", md.FullName(), maxLists)
 	}
 	if path == "" && md.Fields().Len() == 0 {
 		s.v.add(path, "message.empty", "a contract has fields")

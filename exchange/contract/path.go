@@ -21,7 +21,7 @@ func parsePath(md protoreflect.MessageDescriptor, text string) (fieldPath, error
 		}
 		fd := md.Fields().ByName(protoreflect.Name(name))
 		if fd == nil {
-			return nil, fmt.Errorf("%s has no field %q", ownName(md), name)
+			return nil, fmt.Errorf("%s has no field %q", md.FullName(), name)
 		}
 		if fd.IsMap() {
 			return nil, fmt.Errorf("%q is a map; a path leads through messages", name)

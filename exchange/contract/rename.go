@@ -16,9 +16,6 @@ import (
 // a standard contract would see the linked version's fields.
 const apart = "huitong_registered."
 
-// ownName is a descriptor's name without apart.
-func ownName(d protoreflect.Descriptor) string { return ownText(string(d.FullName())) }
-
 // ownText takes apart out of a message for people.
 func ownText(text string) string { return strings.ReplaceAll(text, apart, "") }
 

@@ -43,7 +43,7 @@ func (s *shape) compileErrors(v protovalidate.Validator, md protoreflect.Message
 		var failed *protovalidate.CompilationError
 		if errors.As(err, &failed) {
 			bad = true
-			s.v.add(path, "rule.compile", "%s", ownText(failed.Error()))
+			s.v.add(path, "rule.compile", "%v", failed)
 		}
 	}
 	try(md, s.pathOf(md))
