@@ -56,3 +56,16 @@ func benchmark(b *testing.B, payload []byte, f func() error) {
 		}
 	}
 }
+
+// BenchmarkCompile compiles one contract, as registration and every start of
+// the exchange do.
+func BenchmarkCompile(b *testing.B) {
+	md := certificate().ProtoReflect().Descriptor()
+	set := setFrom(md.ParentFile())
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, findings := Compile(set, string(md.FullName()), 1); c == nil {
+			b.Fatal(findings)
+		}
+	}
+}

@@ -141,8 +141,8 @@ func bufVerdicts(t *testing.T, program, base string, rows []*change) []string {
 		path := rowPath(i)
 		name := strings.TrimSuffix(path, ".proto")
 		in := func(text string) string { return strings.Replace(text, "change.v1", name, 1) }
-		merge(was, closure(compileProto(t, path, in(base))))
-		merge(is, closure(compileProto(t, path, in(row.apply(t, base)))))
+		merge(was, setFrom(compileProto(t, path, in(base))))
+		merge(is, setFrom(compileProto(t, path, in(row.apply(t, base)))))
 	}
 	for name, set := range map[string]*descriptorpb.FileDescriptorSet{"was.binpb": was, "is.binpb": is} {
 		if err := os.WriteFile(filepath.Join(dir, name), marshal(t, set), 0o644); err != nil {
@@ -211,7 +211,7 @@ func writeChanges(t *testing.T, head string, rows []*change) {
 func compiled(t testing.TB, text string, version uint32) *Contract {
 	t.Helper()
 	file := compileProto(t, "test.proto", text)
-	c, findings := Compile(closure(file), string(file.Messages().Get(0).FullName()), version)
+	c, findings := Compile(setFrom(file), string(file.Messages().Get(0).FullName()), version)
 	if c == nil {
 		t.Fatalf("%+v", findings)
 	}

@@ -159,7 +159,7 @@ func TestKnownImportsMayBeLeftOut(t *testing.T) {
 	file := compileProto(t, "test.proto", about(usual, fields))
 	alone := &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{protodesc.ToFileDescriptorProto(file)}}
 	a, findings := Compile(alone, "test.v1.R", 1)
-	b, _ := Compile(closure(file), "test.v1.R", 1)
+	b, _ := Compile(setFrom(file), "test.v1.R", 1)
 	if a == nil || string(a.DescriptorSet()) != string(b.DescriptorSet()) {
 		t.Errorf("%+v", findings)
 	}

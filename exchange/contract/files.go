@@ -1,15 +1,19 @@
 package contract
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+	_ "google.golang.org/protobuf/types/known/emptypb"     // a known file
+	_ "google.golang.org/protobuf/types/known/fieldmaskpb" // a known file
 
 	contractv1 "github.com/huitong-bus/huitong/proto/gen/huitong/contract/v1"
 )
@@ -43,28 +47,94 @@ func load(set *descriptorpb.FileDescriptorSet, name string, v *verdict) (protore
 	if set == nil {
 		return nil, nil
 	}
-	complete(set)
 	checkPackages(set, v)
 	if v.bad() {
 		return nil, nil
 	}
-	files, err := protodesc.NewFiles(set)
+	linked, err := link(set.File)
 	if err != nil {
 		v.add("", "set.broken", "the descriptor set cannot be read: %v", err)
 		return nil, nil
 	}
-	found, err := files.FindDescriptorByName(protoreflect.FullName(name))
+	found, err := linked.files.FindDescriptorByName(protoreflect.FullName(name))
 	md, ok := found.(protoreflect.MessageDescriptor)
 	if err != nil || !ok {
 		v.add("", "message.missing", "the descriptor set has no message of this name")
 		return nil, nil
 	}
-	canonical, err := proto.MarshalOptions{Deterministic: true}.Marshal(closure(md.ParentFile()))
+	bytes, err := canonical(md.ParentFile())
 	if err != nil {
 		v.add("", "set.broken", "the descriptor set cannot be written: %v", err)
 		return nil, nil
 	}
-	return md, canonical
+	return md, bytes
+}
+
+// linker makes descriptors of files that import one another and the known ones,
+// which it takes from this program.
+type linker struct {
+	protos map[string]*descriptorpb.FileDescriptorProto
+	done   map[string]bool // false while a file's imports are being linked
+	files  protoregistry.Files
+}
+
+func link(protos []*descriptorpb.FileDescriptorProto) (*linker, error) {
+	l := &linker{protos: map[string]*descriptorpb.FileDescriptorProto{}, done: map[string]bool{}}
+	for _, f := range protos {
+		if l.protos[f.GetName()] != nil {
+			return nil, fmt.Errorf("file %q is there twice", f.GetName())
+		}
+		l.protos[f.GetName()] = f
+	}
+	for _, f := range protos {
+		if err := l.link(f.GetName()); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *linker) link(path string) error {
+	if isKnown(path) {
+		return nil
+	}
+	done, begun := l.done[path]
+	switch {
+	case done:
+		return nil
+	case begun:
+		return fmt.Errorf("file %q imports itself", path)
+	case l.protos[path] == nil:
+		return fmt.Errorf("file %q is imported but not there", path)
+	}
+	l.done[path] = false
+	for _, imported := range l.protos[path].GetDependency() {
+		if err := l.link(imported); err != nil {
+			return err
+		}
+	}
+	file, err := protodesc.NewFile(l.protos[path], l)
+	if err != nil {
+		return err
+	}
+	l.done[path] = true
+	return l.files.RegisterFile(file)
+}
+
+// FindFileByPath is what protodesc resolves imports by.
+func (l *linker) FindFileByPath(path string) (protoreflect.FileDescriptor, error) {
+	if isKnown(path) {
+		return protoregistry.GlobalFiles.FindFileByPath(path)
+	}
+	return l.files.FindFileByPath(path)
+}
+
+// FindDescriptorByName is what protodesc resolves types by.
+func (l *linker) FindDescriptorByName(name protoreflect.FullName) (protoreflect.Descriptor, error) {
+	if foreignName("." + string(name)) {
+		return protoregistry.GlobalFiles.FindDescriptorByName(name)
+	}
+	return l.files.FindDescriptorByName(name)
 }
 
 // resolve copies a set, so that its options are those that this program knows,
@@ -84,7 +154,9 @@ func resolve(set *descriptorpb.FileDescriptorSet, v *verdict) *descriptorpb.File
 			v.add("", "set.broken", "the descriptor set has an empty file")
 			return nil
 		}
-		bare.File = append(bare.File, withoutComments(f))
+		if !isKnown(f.GetName()) {
+			bare.File = append(bare.File, withoutComments(f))
+		}
 	}
 	raw, err := proto.Marshal(bare)
 	if err != nil {
@@ -131,28 +203,17 @@ func withoutComments(f *descriptorpb.FileDescriptorProto) *descriptorpb.FileDesc
 	return bare
 }
 
-// complete puts the known files into a set.
-func complete(set *descriptorpb.FileDescriptorSet) {
-	set.File = slices.DeleteFunc(set.File, func(f *descriptorpb.FileDescriptorProto) bool { return isKnown(f.GetName()) })
-	for _, path := range known {
-		if file, err := protoregistry.GlobalFiles.FindFileByPath(path); err == nil {
-			set.File = append(set.File, protodesc.ToFileDescriptorProto(file))
-		}
-	}
-}
-
 // checkPackages refuses files that claim a package of the known files.
 func checkPackages(set *descriptorpb.FileDescriptorSet, v *verdict) {
 	for _, f := range set.GetFile() {
-		if !isKnown(f.GetName()) && foreignName("."+f.GetPackage()+".") {
+		if foreignName("." + f.GetPackage() + ".") {
 			v.add("", "set.package", "file %s is in package %s, which is not its own", f.GetName(), f.GetPackage())
 		}
 	}
 }
 
 // closure gives a file and all that it imports, imports first.
-func closure(file protoreflect.FileDescriptor) *descriptorpb.FileDescriptorSet {
-	set := &descriptorpb.FileDescriptorSet{}
+func closure(file protoreflect.FileDescriptor) (files []protoreflect.FileDescriptor) {
 	seen := map[string]bool{}
 	var visit func(protoreflect.FileDescriptor)
 	visit = func(f protoreflect.FileDescriptor) {
@@ -164,8 +225,36 @@ func closure(file protoreflect.FileDescriptor) *descriptorpb.FileDescriptorSet {
 		for i := range imports.Len() {
 			visit(imports.Get(i).FileDescriptor)
 		}
-		set.File = append(set.File, protodesc.ToFileDescriptorProto(f))
+		files = append(files, f)
 	}
 	visit(file)
-	return set
+	return files
+}
+
+// canonical serialises a file's closure as a FileDescriptorSet.
+func canonical(file protoreflect.FileDescriptor) ([]byte, error) {
+	var set []byte
+	for _, f := range closure(file) {
+		raw, err := fileBytes(f)
+		if err != nil {
+			return nil, err
+		}
+		set = protowire.AppendTag(set, 1, protowire.BytesType)
+		set = protowire.AppendBytes(set, raw)
+	}
+	return set, nil
+}
+
+// knownBytes keeps what fileBytes gives for the known files, by path.
+var knownBytes sync.Map
+
+func fileBytes(f protoreflect.FileDescriptor) ([]byte, error) {
+	if kept, ok := knownBytes.Load(f.Path()); ok {
+		return kept.([]byte), nil
+	}
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(protodesc.ToFileDescriptorProto(f))
+	if err == nil && isKnown(f.Path()) {
+		knownBytes.Store(f.Path(), raw)
+	}
+	return raw, err
 }

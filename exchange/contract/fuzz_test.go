@@ -53,7 +53,7 @@ func FuzzCompile(f *testing.F) {
 		about(usual+` valid_until: "n"`, fields+"map<string, string> n = 3 [ITEM];"),
 	} {
 		file := compileProto(f, "test.proto", text)
-		set := closure(file)
+		set := setFrom(file)
 		set.File = set.File[len(set.File)-1:]
 		f.Add(marshal(f, set), []byte(nil))
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/bufbuild/protocompile"
+	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -34,7 +35,7 @@ func compileProto(t testing.TB, path, text string) protoreflect.FileDescriptor {
 // setOf compiles a .proto file to a descriptor set.
 func setOf(t testing.TB, text string) *descriptorpb.FileDescriptorSet {
 	t.Helper()
-	return closure(compileProto(t, "test.proto", text))
+	return setFrom(compileProto(t, "test.proto", text))
 }
 
 func readTestdata(t testing.TB, name string) string {
@@ -44,4 +45,13 @@ func readTestdata(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// setFrom gives a file and its imports as a descriptor set.
+func setFrom(file protoreflect.FileDescriptor) *descriptorpb.FileDescriptorSet {
+	set := &descriptorpb.FileDescriptorSet{}
+	for _, f := range closure(file) {
+		set.File = append(set.File, protodesc.ToFileDescriptorProto(f))
+	}
+	return set
 }

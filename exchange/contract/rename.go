@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"strings"
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
@@ -21,27 +22,30 @@ func ownText(text string) string { return strings.ReplaceAll(text, apart, "") }
 
 // setApart gives a message's descriptor anew, its own files under apart.
 func setApart(md protoreflect.MessageDescriptor) (protoreflect.MessageDescriptor, error) {
-	set := proto.CloneOf(closure(md.ParentFile()))
 	r := renamer{}
-	for _, f := range set.File {
-		if !isKnown(f.GetName()) {
-			r.packages = append(r.packages, f.GetPackage())
+	var protos []*descriptorpb.FileDescriptorProto
+	for _, f := range closure(md.ParentFile()) {
+		if !isKnown(f.Path()) {
+			r.packages = append(r.packages, string(f.Package()))
+			protos = append(protos, proto.CloneOf(protodesc.ToFileDescriptorProto(f)))
 		}
 	}
-	for _, f := range set.File {
-		if !isKnown(f.GetName()) {
-			r.file(f)
-		}
+	for _, f := range protos {
+		r.file(f)
 	}
-	files, err := protodesc.NewFiles(set)
+	linked, err := link(protos)
 	if err != nil {
 		return nil, err
 	}
-	found, err := files.FindDescriptorByName(protoreflect.FullName(apart) + md.FullName())
+	found, err := linked.files.FindDescriptorByName(protoreflect.FullName(apart) + md.FullName())
 	if err != nil {
 		return nil, err
 	}
-	return found.(protoreflect.MessageDescriptor), nil
+	inner, ok := found.(protoreflect.MessageDescriptor)
+	if !ok {
+		return nil, fmt.Errorf("%s is no message", md.FullName())
+	}
+	return inner, nil
 }
 
 // renamer puts apart before names in a contract's own files, whose references

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
@@ -26,7 +28,11 @@ var standard = sync.OnceValue(func() []*Contract {
 	var all []*Contract
 	for _, m := range standardPack {
 		md := m.ProtoReflect().Descriptor()
-		c, findings := Compile(closure(md.ParentFile()), string(md.FullName()), 1)
+		set := &descriptorpb.FileDescriptorSet{}
+		for _, f := range closure(md.ParentFile()) {
+			set.File = append(set.File, protodesc.ToFileDescriptorProto(f))
+		}
+		c, findings := Compile(set, string(md.FullName()), 1)
 		if c == nil {
 			// The pack is part of the program, and a test compiles it.
 			panic(fmt.Sprintf("contract: %s: %+v", md.FullName(), findings))
