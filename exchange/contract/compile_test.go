@@ -74,6 +74,7 @@ func TestWhatIsNoContractIsNamedByField(t *testing.T) {
 		{"rule of the wrong type", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {id: "a" expression: "this + 1 > 2"}];`), "x", "rule.compile"},
 		{"rule that gives a number", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {id: "a" expression: "size(this)"}];`), "x", "rule.compile"},
 		{"rule without an id", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {expression: "this != ''"}];`), "x", "rule.id"},
+		{"rule that takes the exchange's id", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {id: "unknown_field" expression: "this != ''"}];`), "x", "rule.id"},
 		{"message rule", about(usual, fields+`option (buf.validate.message).cel = {id: "a" expression: "this.nothing"};`), "test.v1.R", "rule.compile"},
 		{"inner rule", about(usual, fields+`message In { string y = 1 [(buf.validate.field).cel = {id: "a" expression: "this.z"}]; } repeated In x = 3 [ITEM];`), "x.y", "rule.compile"},
 		{"rule for another kind", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).int32.gt = 1];`), "x", "rule.compile"},
@@ -93,6 +94,8 @@ func TestWhatIsNoContractIsNamedByField(t *testing.T) {
 		{"default value", strings.Replace(about(usual, `optional string id = 1 [ITEM]; optional string who = 2 [ITEM, default = "x"];`), "proto3", "proto2", 1), "who", "field.default"},
 		{"extensions", strings.Replace(about(usual, `optional string id = 1 [ITEM]; optional string who = 2 [ITEM]; extensions 100 to 200;`), "proto3", "proto2", 1), "test.v1.R", "message.extensions"},
 		{"closed enum", strings.Replace(about(usual, `optional string id = 1 [ITEM]; optional string who = 2 [ITEM]; enum E { A = 0; } optional E e = 3 [ITEM];`), "proto3", "proto2", 1), "e", "enum.closed"},
+		{"proto2", strings.Replace(about(usual, `optional string id = 1 [ITEM]; optional string who = 2 [ITEM];`), "proto3", "proto2", 1), "test.v1.R", "file.json"},
+		{"legacy JSON", `edition = "2023";` + strings.TrimPrefix(about(usual, fields+`enum E { option features.json_format = LEGACY_BEST_EFFORT; A = 0; } E x = 3 [ITEM];`), `syntax = "proto3";`), "x", "file.json"},
 		{"delimited field", `edition = "2023";` + strings.TrimPrefix(about(usual, fields+`message In { string s = 1; } In x = 3 [features.message_encoding = DELIMITED, ITEM];`), `syntax = "proto3";`), "x", "field.group"},
 	} {
 		contract, findings := Compile(setOf(t, c.text), "test.v1.R", 1)
@@ -122,6 +125,15 @@ func TestWhatIsWrongWithASet(t *testing.T) {
 	option := proto.CloneOf(good)
 	last = option.File[len(option.File)-1]
 	last.MessageType[0].Options.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 71801, protowire.BytesType), []byte{0xff}))
+	own := func(set *descriptorpb.FileDescriptorSet) *descriptorpb.FileDescriptorProto {
+		return set.File[len(set.File)-1]
+	}
+	twice, missing, circle, claims := proto.CloneOf(good), proto.CloneOf(good), proto.CloneOf(good), proto.CloneOf(good)
+	twice.File = append(twice.File, own(twice))
+	own(missing).Dependency = append(own(missing).Dependency, "nothing.proto")
+	own(circle).Dependency = append(own(circle).Dependency, own(circle).GetName())
+	own(claims).Package = new("google.protobuf")
+	own(claims).MessageType[0].Name = new("Timestamp")
 	large := proto.CloneOf(good)
 	large.File[len(large.File)-1].MessageType = append(large.File[len(large.File)-1].MessageType,
 		&descriptorpb.DescriptorProto{Name: proto.String(strings.Repeat("x", MaxDescriptorSet))})
@@ -142,6 +154,10 @@ func TestWhatIsWrongWithASet(t *testing.T) {
 		{"a field's name", good, "test.v1.R.id", "message.missing"},
 		{"no name", good, "", "message.missing"},
 		{"missing type", broken, "test.v1.R", "set.broken"},
+		{"a file twice", twice, "test.v1.R", "set.broken"},
+		{"an import that is not there", missing, "test.v1.R", "set.broken"},
+		{"a file that imports itself", circle, "test.v1.R", "set.broken"},
+		{"another's package", claims, "google.protobuf.Timestamp", "set.package"},
 		{"broken option", option, "test.v1.R", "option.broken"},
 		{"too large", large, "test.v1.R", "set.size"},
 		{"too many files", many, "test.v1.R", "set.size"},
@@ -150,6 +166,20 @@ func TestWhatIsWrongWithASet(t *testing.T) {
 		if contract != nil || len(findings) == 0 || findings[0].Rule != c.rule {
 			t.Errorf("%s: %+v, want %s", c.name, findings, c.rule)
 		}
+	}
+}
+
+// TestKnownFilesAreThisPrograms: a set cannot give options another meaning.
+func TestKnownFilesAreThisPrograms(t *testing.T) {
+	set := setOf(t, about(usual, fields))
+	for _, f := range set.File {
+		if f.GetName() == "huitong/contract/v1/options.proto" {
+			f.MessageType[0].Field[0].Name = new("other")
+		}
+	}
+	a, findings := Compile(set, "test.v1.R", 1)
+	if a == nil || string(a.DescriptorSet()) != string(compiled(t, about(usual, fields), 1).DescriptorSet()) {
+		t.Errorf("%+v", findings)
 	}
 }
 

@@ -3,6 +3,8 @@ package contract
 import (
 	"math/bits"
 	"regexp/syntax"
+	"slices"
+	"strings"
 	"sync"
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
@@ -126,6 +128,9 @@ func (c *ruleCosts) expression(r *validate.Rule, path string, times uint64, this
 	case r.GetId() == "":
 		c.v.add(path, "rule.id", "a rule needs an id, by which its violation is known")
 		return
+	case builtIn(r.GetId()):
+		c.v.add(path, "rule.id", "the id %s is that of a rule of the exchange itself", r.GetId())
+		return
 	case len(r.GetExpression()) > maxExpression:
 		c.v.add(path, "rule.cost", "rule %s is longer than %d bytes", r.GetId(), maxExpression)
 		return
@@ -157,6 +162,20 @@ func (c *ruleCosts) expression(r *validate.Rule, path string, times uint64, this
 	}
 	c.patterns(checked, path, id)
 	c.charge(path, product(times, cost.Max))
+}
+
+// builtIn reports whether an id belongs to the exchange's own rules. A contract
+// that could take one could also make it a warning.
+func builtIn(id string) bool {
+	group, _, _ := strings.Cut(id, ".")
+	switch group {
+	case "key", "subject", "validity", "identifier":
+		return true
+	}
+	return slices.Contains([]string{
+		malformed.rule, duplicate.rule, "unknown_field", "utf8", "required", ruleDate, "rule.failed",
+		"repeated.max_items", "map.max_pairs", "string.max_len", "bytes.max_len",
+	}, id)
 }
 
 // patterns looks at the regular expressions of a rule: CEL estimates them by

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 // layout is one message type as the scan of a payload needs it: a table by
@@ -161,6 +162,9 @@ func (s *shape) walkField(l *layout, fd protoreflect.FieldDescriptor, path strin
 	case fd.Enum() != nil && fd.Enum().IsClosed():
 		s.v.add(path, "enum.closed", "a closed enum hides unknown values; use proto3 or an open enum")
 	}
+	if fd.Enum() != nil && legacyJSON(fd.Enum()) {
+		s.v.add(path, "file.json", "%s comes from proto2 or has features.json_format LEGACY_BEST_EFFORT; its JSON is not defined", fd.Enum().FullName())
+	}
 	if fd.HasDefault() {
 		s.v.add(path, "field.default", "a default value cannot be told from a withheld field")
 	}
@@ -176,6 +180,9 @@ func (s *shape) checkMessage(md protoreflect.MessageDescriptor, path string) {
 		s.v.add(path, "message.any", "google.protobuf.Any can hold what no rule has checked")
 	case md.ParentFile().Package() == "google.protobuf":
 		s.foreign = true
+	}
+	if legacyJSON(md) {
+		s.v.add(path, "file.json", "%s comes from proto2 or has features.json_format LEGACY_BEST_EFFORT; its JSON is not defined", md.FullName())
 	}
 	if md.ExtensionRanges().Len() > 0 {
 		s.v.add(path, "message.extensions", "%s can be extended by fields that the contract does not name", md.FullName())
@@ -195,6 +202,22 @@ func (s *shape) checkMessage(md protoreflect.MessageDescriptor, path string) {
 	if path == "" && md.Fields().Len() == 0 {
 		s.v.add(path, "message.empty", "a contract has fields")
 	}
+}
+
+// legacyJSON reports whether protobuf does not promise a JSON form of a type.
+func legacyJSON(d protoreflect.Descriptor) bool {
+	if d.ParentFile().Syntax() == protoreflect.Proto2 {
+		return true
+	}
+	for ; d != nil; d = d.Parent() {
+		o, ok := d.Options().(interface {
+			GetFeatures() *descriptorpb.FeatureSet
+		})
+		if ok && o.GetFeatures() != nil && o.GetFeatures().JsonFormat != nil {
+			return o.GetFeatures().GetJsonFormat() == descriptorpb.FeatureSet_LEGACY_BEST_EFFORT
+		}
+	}
+	return false
 }
 
 // number numbers the singular fields, the oneofs and the lists of a layout.

@@ -153,6 +153,38 @@ func TestWarningsDoNotRefuse(t *testing.T) {
 	}
 }
 
+// TestContractsChooseWarnings reads records that break rules which their
+// contract makes warnings, the record with very many values included.
+func TestContractsChooseWarnings(t *testing.T) {
+	c := compiled(t, about(usual+` warnings: "soft" warnings: "identifier.resident_id" warnings: "int32.lt"`, fields+
+		`option (buf.validate.message).cel = {id: "soft" message: "m" expression: "this.id != 'x'"};
+		option (buf.validate.message).cel = {id: "hard" message: "m" expression: "this.id != 'y'"};
+		repeated int32 n = 3 [ITEM, (buf.validate.field).repeated.items.int32.lt = 5];`), 1)
+	numbers := func(n int) string { return "[" + strings.Repeat("7,", n) + "7]" }
+	for text, want := range map[string]string{
+		`{"id":"x","who":"` + wang + `"}`: "soft",
+		`{"id":"z","who":"1"}`:            "identifier.resident_id",
+		`{"id":"x","who":"` + wang + `","n":` + numbers(3*manyElements) + `}`: "soft",
+		`{"id":"y","who":"` + wang + `","n":` + numbers(3*manyElements) + `}`: "refused",
+	} {
+		payload, err := c.FromJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Read(payload)
+		switch {
+		case err != nil && (want != "refused" || fault.RuleOf(err) != "hard"):
+			t.Errorf("%.40s: %v", text, err)
+		case err == nil && (len(got.Warnings) > maxViolations || got.Warnings[0].Rule != want):
+			t.Errorf("%.40s: %+v", text, got.Warnings)
+		}
+	}
+	got, err := c.Read(marshal(t, &recordsv1.Person{IdType: "z", IdNumber: " a1x "}))
+	if err != nil || got.Subjects[0].Number != "A1X" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestPeopleWithoutANumberHaveAWayIn(t *testing.T) {
 	m := &recordsv1.Person{IdType: "999", IdNumber: "福利院2025-07", Name: "未知"}
 	got, err := contractOf(t, m).Read(marshal(t, m))
