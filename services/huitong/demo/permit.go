@@ -1,0 +1,83 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	"github.com/huitong-bus/huitong/services/departments"
+	"github.com/huitong-bus/huitong/services/departments/sample"
+)
+
+// topic is one entry of the demo's catalogue, and what the service hall may
+// see of it.
+type topic struct {
+	name, title, contract string
+	provider              sample.Department
+	fields                []string
+	subscribe             bool
+}
+
+// topics leave out what a hardship subsidy does not need: no telephone, no
+// former names, no kind of disability.
+func topics() []topic {
+	return []topic{
+		{departments.Persons, "人口基本信息", "Person", sample.PublicSecurity,
+			[]string{"id_type", "id_number", "name", "registered_region", "registered_address"}, false},
+		{departments.Households, "户籍信息", "Household", sample.PublicSecurity,
+			[]string{"household_number", "kind", "members"}, false},
+		{departments.Marriages, "婚姻登记信息", "Marriage", sample.CivilAffairs,
+			[]string{"certificate_number", "state", "party_a_name", "party_b_name", "registered_date"}, false},
+		{departments.Incomes, "工资收入信息", "Income", sample.HumanResources,
+			[]string{"record_number", "source", "period_from", "period_until", "gross_fen"}, false},
+		{departments.Properties, "不动产登记信息", "Property", sample.Housing,
+			[]string{"certificate_number", "ownership", "use", "floor_area_dm2"}, false},
+		{departments.Enterprises, "企业登记信息", "Enterprise", sample.MarketRegulation,
+			[]string{"credit_code", "name", "state"}, false},
+		{departments.Disabilities, "残疾人证信息", "Disability", sample.DisabledPersons,
+			[]string{"certificate_number", "name", "grade", "valid_from", "valid_until"}, false},
+		{departments.Certificates, "残疾人证电子证照", "Certificate", sample.DisabledPersons,
+			[]string{"identifier", "type_name", "holder_name", "valid_from", "valid_until"}, true},
+	}
+}
+
+func (t topic) modes() []cataloguev1.DeliveryMode {
+	modes := []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY}
+	if t.subscribe {
+		modes = append(modes, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE)
+	}
+	return modes
+}
+
+// list puts a topic into the catalogue.
+func (a *authority) list(ctx context.Context, t topic) error {
+	_, err := a.catalogue.CreateTopic(ctx, &cataloguev1.CreateTopicRequest{Topic: &cataloguev1.Topic{
+		Name: t.name, Title: t.title, Provider: t.provider.Code,
+		Contract:      "huitong.records.v1." + t.contract,
+		SharingClass:  cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL,
+		Conditions:    "社会救助家庭经济状况核对",
+		DeliveryModes: t.modes(), SignatureRequired: true,
+	}})
+	if err != nil {
+		return fmt.Errorf("create topic %s: %w", t.name, err)
+	}
+	return nil
+}
+
+// grant lets the service hall read a topic for the hardship subsidy.
+func (a *authority) grant(ctx context.Context, t topic, consumer string) error {
+	g := &accessv1.Grant{
+		Topic: t.name, Consumer: consumer,
+		Basis: "社会救助暂行办法第五十八条", Scenario: "困难残疾人生活补贴审核",
+		Fields: t.fields, ServiceItems: []string{departments.HardshipSubsidy},
+		DeliveryModes: t.modes(), Scope: accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS,
+	}
+	if t.subscribe {
+		g.StandingPurpose, g.StandingLegalBasis = departments.HardshipSubsidy, g.Basis
+	}
+	if _, err := a.access.CreateGrant(ctx, &accessv1.CreateGrantRequest{Grant: g}); err != nil {
+		return fmt.Errorf("grant %s: %w", t.name, err)
+	}
+	return nil
+}
