@@ -2,7 +2,6 @@ package access
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/huitong-bus/huitong/exchange/catalog"
@@ -46,14 +45,29 @@ var (
 	standing = []Action{Subscribe, Deliver, Peek}
 )
 
-// purposePattern is what a service item code may look like; codes stand in the
-// ledger in the clear, so nothing else may be written there.
-var purposePattern = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._:-]{0,63}$`)
+// maxPurpose bounds a service item code.
+const maxPurpose = 64
 
 // purposeGood says whether a purpose looks like a service item code, and not like
-// a person.
+// a person: codes stand in the ledger in the clear, so nothing else may be
+// written there.
 func purposeGood(purpose string) bool {
-	return purposePattern.MatchString(purpose) && contract.CheckResidentID(purpose) != nil
+	if purpose == "" || len(purpose) > maxPurpose || !letterOrDigit(purpose[0]) {
+		return false
+	}
+	for i := range len(purpose) {
+		if c := purpose[i]; !letterOrDigit(c) && c != '.' && c != '_' && c != ':' && c != '-' {
+			return false
+		}
+	}
+	return len(purpose) != residentID || contract.CheckResidentID(purpose) != nil
+}
+
+// residentID is the length of a resident identity number, GB 11643-1999.
+const residentID = 18
+
+func letterOrDigit(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 // maxReference bounds a person's or case's reference, in bytes.
