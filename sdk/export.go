@@ -24,6 +24,8 @@ func (c *Client) Export(ctx context.Context, w io.Writer) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stream, err := c.ledger().ExportEntries(ctx, &ledgerv1.ExportEntriesRequest{UntilIndex: newest.Size})
 	if err != nil {
 		return nil, fault.FromStatus(err)

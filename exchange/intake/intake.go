@@ -1,0 +1,220 @@
+// Package intake takes in what department systems publish: it checks each
+// record by its topic's contract, prepares commitments, tokens and the sealed
+// opening, and brings what is good to the journal.
+//
+// Each record is accepted or refused alone. Nothing is written for a record that
+// is refused, except that a denial is an entry.
+package intake
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
+
+// Limits of a call; each is a setting.
+const (
+	DefaultMaxRecords     = 1000
+	DefaultMaxRecordBytes = 256 << 10
+	DefaultMaxCallBytes   = 8 << 20
+	maxPosition           = 1024
+	maxReason             = 1024
+)
+
+// Topics finds a topic by name.
+type Topics interface {
+	Topic(name string) (*catalog.Topic, error)
+}
+
+// Decider decides who may publish.
+type Decider interface {
+	Decide(r access.Request) access.Decision
+}
+
+// Refuser commits the entry of a denial before the caller hears of it.
+type Refuser interface {
+	Refuse(ctx context.Context, r access.Request, d access.Decision) error
+}
+
+// Keys makes tokens and seals.
+type Keys interface {
+	journal.Sealer
+	Token(kind byte, parts ...string) []byte
+}
+
+// Intake is the publishing side of the exchange.
+type Intake struct {
+	Journal        *journal.Journal
+	Topics         Topics
+	Access         Decider
+	Refusals       Refuser
+	Keys           Keys
+	MaxRecords     int
+	MaxRecordBytes int
+	MaxCallBytes   int
+}
+
+// Pending is a call on its way.
+type Pending struct {
+	in       *Intake
+	response *exchangev1.PublishResponse
+	places   []int // of the journal's records among the call's
+	wait     *journal.Pending
+}
+
+// Publish takes in one call and waits for its commit.
+func (in *Intake) Publish(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest) (*exchangev1.PublishResponse, error) {
+	p, err := in.Begin(ctx, caller, req)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
+// Begin checks a call and queues it. Calls that begin one after the other commit
+// in that order. An error refuses the whole call.
+func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest) (*Pending, error) {
+	if err := in.checkCall(req); err != nil {
+		return nil, err
+	}
+	c := &check{in: in, caller: caller, request: req, results: make([]*exchangev1.PublicationResult, len(req.Records))}
+	call := &journal.Publish{
+		Actor: caller.System, Certificate: caller.Fingerprint[:],
+		Statements: len(req.Records), Signature: req.Signature, Position: req.SourcePosition,
+	}
+	p := &Pending{in: in, response: &exchangev1.PublishResponse{Results: c.results}}
+	if err := c.run(ctx, call, p); err != nil {
+		return nil, err
+	}
+	if req.ValidateOnly || len(call.Records) == 0 && call.Position == nil {
+		return p, nil
+	}
+	var err error
+	p.wait, err = in.Journal.Begin(ctx, &journal.Call{From: caller.System, Publish: call})
+	return p, err
+}
+
+// Done is closed once Wait would not block.
+func (p *Pending) Done() <-chan struct{} {
+	if p.wait != nil {
+		return p.wait.Done()
+	}
+	closed := make(chan struct{})
+	close(closed)
+	return closed
+}
+
+// Wait gives the answer once the call is committed.
+func (p *Pending) Wait(ctx context.Context) (*exchangev1.PublishResponse, error) {
+	if p.wait == nil {
+		return p.response, nil
+	}
+	commit, err := p.wait.Wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range commit.Records {
+		result := p.response.Results[p.places[i]]
+		if o.Err != nil {
+			result.Outcome = &exchangev1.PublicationResult_Problem{Problem: Problem(o.Err)}
+			continue
+		}
+		result.Outcome = &exchangev1.PublicationResult_Receipt{Receipt: &exchangev1.Receipt{
+			Index: o.Index, At: timestamppb.New(timeOf(o.At)), Leaf: o.Leaf, Repeat: o.Repeat,
+		}}
+	}
+	p.response.Proof = commit.Proof
+	return p.response, nil
+}
+
+func (in *Intake) checkCall(req *exchangev1.PublishRequest) error {
+	if n := len(req.Records); n == 0 || n > in.MaxRecords {
+		return fault.Field("records", "call.records", "a call has 1 to %d records, not %d; split it", in.MaxRecords, n)
+	}
+	total := 0
+	for _, r := range req.Records {
+		total += len(r.GetProtobuf()) + len(r.GetJson())
+	}
+	if total > in.MaxCallBytes {
+		return fault.New(fault.TooLarge, "call.bytes", "the call's records have %d bytes; %d is the limit; split it", total, in.MaxCallBytes)
+	}
+	p := req.SourcePosition
+	if p != nil && (p.Source == "" || len(p.Source) > 128) {
+		return fault.Field("source_position.source", "source.name", "needs 1 to 128 bytes")
+	}
+	if len(p.GetPosition()) > maxPosition {
+		return fault.Field("source_position.position", "source.position", "has more than %d bytes", maxPosition)
+	}
+	return nil
+}
+
+// check is the check of one call.
+type check struct {
+	in       *Intake
+	caller   *identity.Caller
+	request  *exchangev1.PublishRequest
+	results  []*exchangev1.PublicationResult
+	unstated bool
+	topics   map[string]*topicCheck
+}
+
+func (c *check) run(ctx context.Context, call *journal.Publish, p *Pending) error {
+	statements := make([][verify.HashSize]byte, len(c.request.Records))
+	for i, publication := range c.request.Records {
+		c.results[i] = &exchangev1.PublicationResult{}
+		record, err := c.record(ctx, publication, c.results[i])
+		if err == nil && len(publication.Statement) != 0 && string(publication.Statement) != string(record.Statement[:]) {
+			err = fault.Field("statement", "statement.mismatch", "is not the hash of what the record states")
+		}
+		if err != nil {
+			if fault.KindOf(err) == fault.Internal || errors.Is(err, context.Canceled) {
+				return err
+			}
+			c.results[i].Outcome = &exchangev1.PublicationResult_Problem{Problem: Problem(err)}
+			if len(publication.Statement) == verify.HashSize {
+				statements[i] = [verify.HashSize]byte(publication.Statement)
+			} else {
+				c.unstated = true
+			}
+			call.Omitted = append(call.Omitted, &ledgerv1.OmittedStatement{Position: uint32(i), LeafHash: statements[i][:]})
+			continue
+		}
+		record.Position = uint32(i)
+		statements[i] = record.Statement
+		call.Records = append(call.Records, record)
+		p.places = append(p.places, i)
+	}
+	return c.signature(statements)
+}
+
+// signature checks the caller's signature over all statements of the call.
+func (c *check) signature(statements [][verify.HashSize]byte) error {
+	if len(c.request.Signature) == 0 {
+		return nil
+	}
+	if c.unstated {
+		return fault.Field("records", "statement.required",
+			"a record of a signed call was refused and has no statement hash, so the signature cannot be checked; set statement on every record")
+	}
+	if err := verify.CheckSignature(c.caller.PublicKey, verify.CallStatement(c.caller.System, statements), c.request.Signature); err != nil {
+		return fault.Field("signature", "signature.wrong", "%v", err)
+	}
+	return nil
+}
+
+func newSecret() ([]byte, error) {
+	secret := make([]byte, verify.SecretSize)
+	_, err := rand.Read(secret)
+	return secret, err
+}
