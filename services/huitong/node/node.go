@@ -1,0 +1,187 @@
+// Package node puts one exchange together from its parts and runs it: keys,
+// database, journal, catalogue, access, bus and the gRPC server before them.
+//
+// Publish and query are served as soon as the journal is open. JetStream may
+// take its time to recover behind them: until its streams are there, topics are
+// read from the journal.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/bus"
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/store"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	"github.com/huitong-bus/huitong/services/rpc"
+)
+
+// Node is a running exchange.
+type Node struct {
+	Config
+	Identity  *identity.Directory
+	DB        *store.DB
+	Journal   *journal.Journal
+	Catalogue *catalog.Catalogue
+	Policy    *access.Policy
+	Bus       *bus.Bus
+
+	refusals *access.Refusals
+	server   *rpc.Server
+	listener net.Listener
+	broken   chan error
+	// closers end the parts, the last first.
+	closers []func(ctx context.Context) error
+}
+
+// Open opens the exchange of a data directory and listens; Serve answers.
+func Open(ctx context.Context, c Config) (*Node, error) {
+	c.fillIn()
+	n := &Node{Config: c, broken: make(chan error, 1)}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close(context.Background()))
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) (err error) {
+	if _, err := os.Stat(filepath.Join(n.Dir, pending)); err == nil {
+		return fmt.Errorf("%s holds an exchange that is not finished; run huitong init once more", n.Dir)
+	}
+	if n.Identity, err = identity.Load(n.Dir); err != nil {
+		return err
+	}
+	n.Identity.AddHosts(n.Hosts...)
+	if n.listener, err = net.Listen("tcp", n.Listen); err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { return ignoreClosed(n.listener.Close()) })
+	if err := n.openJournal(ctx); err != nil {
+		return err
+	}
+	if err := n.openCatalogue(ctx); err != nil {
+		return err
+	}
+	n.openBus()
+	return n.openServer()
+}
+
+func (n *Node) closing(end func(ctx context.Context) error) { n.closers = append(n.closers, end) }
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (n *Node) openJournal(ctx context.Context) (err error) {
+	if n.DB, err = store.Open(ctx, n.Database); err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { return n.DB.Close() })
+	n.Journal, err = journal.Open(ctx, journal.Config{
+		DB: n.DB, Sealer: n.Identity.Keyring, Signer: n.Identity.Keyring.Signer(), Clock: n.Clock, Log: n.Log,
+		Broken: func(err error) { n.broken <- err },
+	})
+	if err != nil {
+		return err
+	}
+	n.closing(n.Journal.Close)
+	return nil
+}
+
+func (n *Node) openCatalogue(ctx context.Context) (err error) {
+	n.Catalogue, err = catalog.Open(ctx, catalog.Config{
+		DB: n.DB, Journal: n.Journal, Authority: n.Identity.Authority, Clock: n.Clock, Log: n.Log,
+	})
+	if err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { n.Catalogue.Close(); return nil })
+	n.Policy, err = access.Open(ctx, access.Config{
+		DB: n.DB, Journal: n.Journal, Catalogue: n.Catalogue, Clock: n.Clock, Log: n.Log,
+	})
+	if err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { n.Policy.Close(); return nil })
+	n.refusals = access.NewRefusals(access.RefusalsConfig{Journal: n.Journal, Log: n.Log})
+	n.closing(func(ctx context.Context) error { n.refusals.Stop(ctx); return nil })
+	return nil
+}
+
+func (n *Node) openBus() {
+	n.Bus = bus.Open(bus.Config{
+		URL: n.NATS, Dir: filepath.Join(n.Dir, "jetstream"), Replicas: n.Replicas, Retention: n.Retention,
+		Journal: n.Journal, DB: n.DB, Instance: n.Instance, Log: n.Log,
+	})
+	n.closing(func(context.Context) error { n.Bus.Close(); return nil })
+}
+
+func (n *Node) openServer() error {
+	n.server = rpc.NewServer(rpc.Config{
+		Identity: n.Identity, Callers: n.Catalogue, Refusals: n.refusals, Clock: n.Clock, Log: n.Log,
+		MaxMessage: rpc.DefaultMaxMessage + max(0, n.MaxCallBytes-intake.DefaultMaxCallBytes),
+	})
+	cataloguev1.RegisterCatalogueServiceServer(n.server, &rpc.CatalogueService{Catalogue: n.Catalogue, Identity: n.Identity})
+	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
+	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
+	n.closing(func(ctx context.Context) error { n.server.Close(ctx); return nil })
+	return nil
+}
+
+func (n *Node) exchangeService() *rpc.ExchangeService {
+	return &rpc.ExchangeService{
+		DB: n.DB,
+		Intake: &intake.Intake{
+			Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring,
+			MaxRecords: n.MaxCallRecords, MaxRecordBytes: n.MaxRecordBytes, MaxCallBytes: n.MaxCallBytes,
+		},
+	}
+}
+
+// Address is where the exchange listens.
+func (n *Node) Address() string { return n.listener.Addr().String() }
+
+// LedgerKey is the key that checkpoints verify by, a C2SP vkey.
+func (n *Node) LedgerKey() string { return n.Identity.Keyring.VerifierKey() }
+
+// Serve answers calls until ctx ends, then stops in order; or until the exchange
+// fails, and gives why. Calls under way and what is committed are finished; the
+// stop is bounded.
+func (n *Node) Serve(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- n.server.Serve(n.listener) }()
+	n.server.SetServing(true)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	case err = <-n.broken:
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	return errors.Join(err, n.Close(stopping))
+}
+
+// Close ends the exchange: first what takes calls, last the database.
+func (n *Node) Close(ctx context.Context) error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i](ctx))
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
