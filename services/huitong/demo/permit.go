@@ -2,12 +2,12 @@ package demo
 
 import (
 	"context"
-	"fmt"
 
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	"github.com/huitong-bus/huitong/services/departments"
 	"github.com/huitong-bus/huitong/services/departments/sample"
+	"github.com/huitong-bus/huitong/services/huitong/authority"
 )
 
 // topic is one entry of the demo's catalogue, and what the service hall may
@@ -51,22 +51,18 @@ func (t topic) modes() []cataloguev1.DeliveryMode {
 }
 
 // list puts a topic into the catalogue.
-func (a *authority) list(ctx context.Context, t topic) error {
-	_, err := a.catalogue.CreateTopic(ctx, &cataloguev1.CreateTopicRequest{Topic: &cataloguev1.Topic{
+func (t topic) list(ctx context.Context, a *authority.Authority) error {
+	return a.CreateTopic(ctx, &cataloguev1.Topic{
 		Name: t.name, Title: t.title, Provider: t.provider.Code,
 		Contract:      "huitong.records.v1." + t.contract,
 		SharingClass:  cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL,
 		Conditions:    "社会救助家庭经济状况核对",
 		DeliveryModes: t.modes(), SignatureRequired: true,
-	}})
-	if err != nil {
-		return fmt.Errorf("create topic %s: %w", t.name, err)
-	}
-	return nil
+	})
 }
 
 // grant lets the service hall read a topic for the hardship subsidy.
-func (a *authority) grant(ctx context.Context, t topic, consumer string) error {
+func (t topic) grant(ctx context.Context, a *authority.Authority, consumer string) error {
 	g := &accessv1.Grant{
 		Topic: t.name, Consumer: consumer,
 		Basis: "社会救助暂行办法第五十八条", Scenario: "困难残疾人生活补贴审核",
@@ -76,8 +72,6 @@ func (a *authority) grant(ctx context.Context, t topic, consumer string) error {
 	if t.subscribe {
 		g.StandingPurpose, g.StandingLegalBasis = departments.HardshipSubsidy, g.Basis
 	}
-	if _, err := a.access.CreateGrant(ctx, &accessv1.CreateGrantRequest{Grant: g}); err != nil {
-		return fmt.Errorf("grant %s: %w", t.name, err)
-	}
-	return nil
+	_, err := a.CreateGrant(ctx, g)
+	return err
 }

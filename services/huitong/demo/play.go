@@ -12,6 +12,7 @@ import (
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments"
 	"github.com/huitong-bus/huitong/services/departments/sample"
+	"github.com/huitong-bus/huitong/services/huitong/authority"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 // Play plays the case on a running exchange, as its operator, and tells w what
 // happened. The exchange is to be fresh.
 func Play(ctx context.Context, operator *sdk.Client, address string, city *sample.City, w io.Writer) (err error) {
-	all, err := newAuthority(operator, address).prepare(ctx)
+	all, err := prepare(ctx, authority.New(operator, address))
 	defer func() { err = errors.Join(err, all.close()) }()
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments"
 	"github.com/huitong-bus/huitong/services/departments/sample"
+	"github.com/huitong-bus/huitong/services/huitong/authority"
 )
 
 // systems are the connected systems of the sample city.
@@ -35,31 +36,31 @@ func (s *systems) close() error {
 // prepare registers the city's departments, enrols their systems, lists topics
 // and grants the service hall what it needs. What it gives is to be closed,
 // also beside an error.
-func (a *authority) prepare(ctx context.Context) (*systems, error) {
+func prepare(ctx context.Context, a *authority.Authority) (*systems, error) {
 	s := &systems{sources: make(map[string]*sdk.Client)}
 	for _, source := range departments.Sources() {
-		client, err := a.join(ctx, source.Department, source.System, cataloguev1.Role_ROLE_DEPARTMENT)
+		client, err := join(ctx, a, source.Department, source.System, cataloguev1.Role_ROLE_DEPARTMENT)
 		if err != nil {
 			return s, err
 		}
 		s.sources[source.Department.Code] = client
 	}
 	var err error
-	if s.hall, err = a.join(ctx, sample.ServiceHall, "hall", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
+	if s.hall, err = join(ctx, a, sample.ServiceHall, "hall", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
 		return s, err
 	}
-	if s.auditor, err = a.join(ctx, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR); err != nil {
+	if s.auditor, err = join(ctx, a, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR); err != nil {
 		return s, err
 	}
 	// A second system of a department that has no grant on incomes.
-	if s.stranger, err = a.enrol(ctx, sample.MarketRegulation, "inspection", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
+	if s.stranger, err = enrol(ctx, a, sample.MarketRegulation, "inspection", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
 		return s, err
 	}
 	for _, t := range topics() {
-		if err := a.list(ctx, t); err != nil {
+		if err := t.list(ctx, a); err != nil {
 			return s, err
 		}
-		if err := a.grant(ctx, t, sample.ServiceHall.Code); err != nil {
+		if err := t.grant(ctx, a, sample.ServiceHall.Code); err != nil {
 			return s, err
 		}
 	}
@@ -67,9 +68,15 @@ func (a *authority) prepare(ctx context.Context) (*systems, error) {
 }
 
 // join registers a department and enrols its first system.
-func (a *authority) join(ctx context.Context, d sample.Department, system string, role cataloguev1.Role) (*sdk.Client, error) {
-	if err := a.register(ctx, d); err != nil {
+func join(ctx context.Context, a *authority.Authority, d sample.Department, system string, role cataloguev1.Role) (*sdk.Client, error) {
+	if err := a.Register(ctx, &cataloguev1.Participant{Code: d.Code, Name: d.Name, Region: sample.Region}); err != nil {
 		return nil, err
 	}
-	return a.enrol(ctx, d, system, role)
+	return enrol(ctx, a, d, system, role)
+}
+
+func enrol(ctx context.Context, a *authority.Authority, d sample.Department, system string, role cataloguev1.Role) (*sdk.Client, error) {
+	return a.Enrol(ctx, &cataloguev1.System{
+		Participant: d.Code, Name: system, Title: d.Name, Roles: []cataloguev1.Role{role},
+	})
 }
