@@ -91,13 +91,13 @@ func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *excha
 	c := &check{in: in, caller: caller, request: req, results: make([]*exchangev1.PublicationResult, len(req.Records))}
 	call := &journal.Publish{
 		Actor: caller.System, Certificate: caller.Fingerprint[:],
-		Statements: len(req.Records), Signature: req.Signature, Position: req.SourcePosition,
+		Statements: len(req.Records), Signature: req.Signature, Position: req.SourcePosition, ValidateOnly: req.ValidateOnly,
 	}
 	p := &Pending{in: in, response: &exchangev1.PublishResponse{Results: c.results}}
 	if err := c.run(ctx, call, p); err != nil {
 		return nil, err
 	}
-	if req.ValidateOnly || len(call.Records) == 0 && call.Position == nil {
+	if len(call.Records) == 0 && (call.Position == nil || req.ValidateOnly) {
 		return p, nil
 	}
 	var err error
@@ -129,6 +129,9 @@ func (p *Pending) Wait(ctx context.Context) (*exchangev1.PublishResponse, error)
 		if o.Err != nil {
 			result.Outcome = &exchangev1.PublicationResult_Problem{Problem: Problem(o.Err)}
 			continue
+		}
+		if o.Leaf == nil {
+			continue // a dry run: it would be accepted
 		}
 		result.Outcome = &exchangev1.PublicationResult_Receipt{Receipt: &exchangev1.Receipt{
 			Index: o.Index, At: timestamppb.New(timeOf(o.At)), Leaf: o.Leaf, Repeat: o.Repeat,

@@ -51,6 +51,9 @@ type batch struct {
 	}
 	erasures []erasure
 	answers  []answer
+	// writes says that something is to be committed: a group of repeats,
+	// refusals and dry runs is not.
+	writes bool
 }
 
 // answer is what a call will be told once the group is committed.
@@ -204,13 +207,14 @@ func (b *batch) build(ctx context.Context, tx store.Tx, c *Call) (answer, error)
 		// if the engine is gone, the statements that follow fail too.
 		return answer{err: err}, nil
 	}
-	b.head.Policy = slot.Policy
+	b.head.Policy, b.writes = slot.Policy, true
 	return b.entries(entries)
 }
 
 func (b *batch) entries(entries []Entry) (answer, error) {
 	commit := &Commit{Index: b.growth.Size(), At: b.nextAt(), Policy: b.head.Policy}
 	a := answer{commit: commit, left: b.growth.Left(), proven: len(entries)}
+	b.writes = b.writes || len(entries) > 0
 	for _, e := range entries {
 		leaf, err := b.append(e.Leaf)
 		if err != nil {

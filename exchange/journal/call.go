@@ -64,6 +64,9 @@ type Publish struct {
 	Omitted []*ledgerv1.OmittedStatement
 	// Position is where the caller stands in its source; nil if it says nothing.
 	Position *exchangev1.SourcePosition
+	// ValidateOnly decides each record as it would be decided now, and writes
+	// nothing.
+	ValidateOnly bool
 }
 
 // Record is one checked publication.

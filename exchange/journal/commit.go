@@ -81,6 +81,10 @@ func (j *Journal) breakDown(err error) {
 	}
 }
 
+// errNothing rolls a transaction back that has nothing to write: no fsync is
+// spent on it.
+var errNothing = errors.New("nothing to write")
+
 // attempt runs the group's transaction. The batch it returns is that of the try
 // that reached COMMIT.
 func (j *Journal) attempt(ctx context.Context, group []*waiting) (*batch, error) {
@@ -99,11 +103,17 @@ func (j *Journal) attempt(ctx context.Context, group []*waiting) (*batch, error)
 			return err
 		}
 		b = next
+		if !next.writes {
+			return errNothing
+		}
 		// A crash here leaves nothing of the group: no caller was answered, and
 		// each retries with its idempotency keys.
 		crashpoint.Here("journal.before-commit")
 		return nil
 	})
+	if errors.Is(err, errNothing) {
+		return b, nil
+	}
 	if err == nil {
 		// A crash here leaves the whole group, though no caller was answered: a
 		// retry meets its own idempotency key and gets the first receipt; the
@@ -123,6 +133,9 @@ func (b *batch) fill(ctx context.Context, tx store.Tx, group []*waiting) error {
 			return err
 		}
 		b.answers = append(b.answers, a)
+	}
+	if !b.writes {
+		return nil
 	}
 	if err := b.write(ctx, tx); err != nil {
 		return err

@@ -13,6 +13,9 @@ import (
 // publish takes a call's records into the batch: first it decides each, then it
 // writes the entries of those that are accepted, side by side.
 func (b *batch) publish(ctx context.Context, tx store.Tx, p *Publish) (answer, error) {
+	if p.ValidateOnly {
+		return b.validate(ctx, tx, p)
+	}
 	commit := &Commit{Index: b.growth.Size(), At: b.nextAt(), Policy: b.head.Policy, Records: make([]Outcome, len(p.Records))}
 	a := answer{commit: commit, left: b.growth.Left()}
 	accepted, omitted, err := b.decide(ctx, tx, p, commit.Records)
@@ -45,6 +48,7 @@ func (b *batch) publish(ctx context.Context, tx store.Tx, p *Publish) (answer, e
 		commit.Leaves = append(commit.Leaves, leaf)
 	}
 	a.proven = len(accepted)
+	b.writes = b.writes || len(accepted) > 0 || p.Position != nil
 	if err := b.appendErasures(p); err != nil {
 		return a, err
 	}
@@ -69,7 +73,7 @@ func (b *batch) decide(ctx context.Context, tx store.Tx, p *Publish, outcomes []
 		id := publicationID{system, string(r.Leaf.IdempotencyKey)}
 		next := int64(b.growth.Size()) + int64(len(accepted))
 		if first, known := b.known[id]; known {
-			if err := b.repeat(ctx, tx, first, &outcomes[i], p, outcomes); err != nil {
+			if err := b.repeat(ctx, tx, first, &outcomes[i]); err != nil {
 				return nil, nil, err
 			}
 			omitted = append(omitted, &ledgerv1.OmittedStatement{Position: r.Position, LeafHash: r.Statement[:]})
@@ -105,8 +109,37 @@ func (b *batch) decide(ctx context.Context, tx store.Tx, p *Publish, outcomes []
 	return accepted, omitted, nil
 }
 
+// validate decides a call's records and leaves the batch as it is.
+func (b *batch) validate(ctx context.Context, tx store.Tx, p *Publish) (answer, error) {
+	commit := &Commit{Index: b.growth.Size(), At: b.nextAt(), Policy: b.head.Policy, Records: make([]Outcome, len(p.Records))}
+	system := Number(p.Actor)
+	tried := map[recordID]state{}
+	for i, r := range p.Records {
+		if first, known := b.known[publicationID{system, string(r.Leaf.IdempotencyKey)}]; known {
+			if err := b.repeat(ctx, tx, first, &commit.Records[i]); err != nil {
+				return answer{}, err
+			}
+			continue
+		}
+		id := recordID{r.topicNumber, string(r.KeyToken)}
+		s, again := tried[id]
+		if !again {
+			s = *b.states[id]
+		}
+		if s.erased {
+			s = state{}
+		}
+		if err := s.apply(r, int64(b.growth.Size())+int64(i)); err != nil {
+			commit.Records[i].Err = err
+			continue
+		}
+		tried[id] = s
+	}
+	return answer{commit: commit}, nil
+}
+
 // repeat answers a known idempotency key with the receipt of the first time.
-func (b *batch) repeat(ctx context.Context, tx store.Tx, first int64, o *Outcome, p *Publish, outcomes []Outcome) error {
+func (b *batch) repeat(ctx context.Context, tx store.Tx, first int64, o *Outcome) error {
 	o.Repeat, o.Index = true, uint64(first)
 	if uint64(first) >= b.growth.Size() {
 		// Its first time is in this very call: the leaf is not made yet.

@@ -170,3 +170,22 @@ func IndexAt(ctx context.Context, tx store.Tx, size uint64, atUs int64) (uint64,
 	}
 	return low, nil
 }
+
+var lookupPayloads = &store.Lookup{Select: rowColumns[:len(rowColumns)-1], Keys: [2]string{"s.idx", "s.key_token"}}
+
+// PayloadsOf reads the versions that hold the payloads of records, by the
+// records' tokens. An erased record has none.
+func PayloadsOf(ctx context.Context, p *store.Part, tx store.Tx, records []Present) (map[string]Row, error) {
+	indexes, tokens := make(store.Ints, len(records)), make(store.Blobs, len(records))
+	for i, r := range records {
+		indexes[i], tokens[i] = int64(r.PayloadIndex), r.KeyToken
+	}
+	found := make(map[string]Row, len(records))
+	err := lookupPayloads.Run(ctx, p, tx, indexes, tokens, func(rows *sql.Rows) error {
+		var r Row
+		err := rows.Scan(&r.Index, &r.Topic, &r.Sequence, &r.KeyToken, &r.Leaf, &r.Body)
+		found[string(r.KeyToken)] = r
+		return err
+	})
+	return found, err
+}
