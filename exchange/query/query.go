@@ -1,0 +1,177 @@
+// Package query answers records by subject or key, for a person, a purpose and a
+// case.
+//
+// A query is decided, its records are cut to the granted fields, and the entry
+// that says so is committed; only then is it answered. An entry is made for a
+// query that finds nothing too. If the permission changes between decision and
+// commit, the query is decided anew.
+package query
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	"github.com/huitong-bus/huitong/exchange/release"
+	"github.com/huitong-bus/huitong/exchange/store"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
+
+// Bounds of one page.
+const (
+	DefaultPage = 64
+	MaxPage     = 256
+	// pageBytes ends a page early, so that an answer fits a message.
+	pageBytes = 4 << 20
+	// attempts is how often a query is decided while the policy keeps moving.
+	attempts = 8
+)
+
+// Index finds the records that a subject has. It follows the ledger by a moment.
+type Index interface {
+	// Wait returns once the index has followed the ledger to a size.
+	Wait(ctx context.Context, size uint64) error
+	// RecordsOfSubject gives the tokens of records of a topic of which some
+	// version is about the subject, in ascending order behind after.
+	RecordsOfSubject(ctx context.Context, topic string, subject, after []byte, limit int) ([][]byte, error)
+}
+
+// Refuser commits the entry of a denial before the caller hears of it.
+type Refuser interface {
+	Refuse(ctx context.Context, r access.Request, d access.Decision) error
+}
+
+// Queries answers queries.
+type Queries struct {
+	DB      *store.DB
+	Journal *journal.Journal
+	Topics  interface {
+		Topic(name string) (*catalog.Topic, error)
+	}
+	Policy   *access.Policy
+	Refusals Refuser
+	Keyring  *identity.Keyring
+	Index    Index
+	Clock    func() time.Time
+}
+
+// Answer answers one page of a query.
+func (q *Queries) Answer(ctx context.Context, caller *identity.Caller, r *exchangev1.QueryRequest) (*exchangev1.QueryResponse, error) {
+	question, err := q.read(caller, r)
+	if err != nil {
+		return nil, err
+	}
+	request := access.Request{
+		Caller: caller, Action: access.Query, Topic: r.Topic,
+		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
+	}
+	for range attempts {
+		var answer *exchangev1.QueryResponse
+		answer, err = q.try(ctx, request, question)
+		if !errors.Is(err, journal.ErrPolicyMoved) {
+			return answer, err
+		}
+		if err := q.Policy.Refresh(ctx, 0); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fault.Wrap(fault.Unavailable, "policy.moving", err, "permissions keep changing; try again")
+}
+
+// try decides, reads, commits and answers.
+func (q *Queries) try(ctx context.Context, request access.Request, question *question) (*exchangev1.QueryResponse, error) {
+	d := q.Policy.Decide(request)
+	if question.ValidateOnly {
+		return &exchangev1.QueryResponse{}, d.Err()
+	}
+	if !d.Allow {
+		return nil, q.refuse(ctx, request, d)
+	}
+	topic, err := q.Topics.Topic(d.Topic)
+	if err != nil {
+		return nil, err
+	}
+	page, err := q.page(ctx, topic, question, d.Fields)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := q.entry(request, &d, question, page)
+	if err != nil {
+		return nil, err
+	}
+	// A crash before this is committed leaves nothing, and nothing has left. A
+	// crash behind it leaves an entry for an answer that was not sent: the entry
+	// says that it was allowed to leave.
+	commit, err := q.Journal.Submit(ctx, d.Call(q.Policy, request, []journal.Entry{entry}))
+	if fault.KindOf(err) == fault.Denied {
+		d.Allow, d.Kind, d.Rule, d.Message = false, fault.Denied, fault.RuleOf(err), fault.Status(err).Message()
+		return nil, q.refuse(ctx, request, d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &exchangev1.QueryResponse{
+		Records: page.batch.Records, NextPageToken: page.next, Proof: commit.Proof,
+		Release: &exchangev1.Receipt{
+			Index: commit.Index, At: timestamppb.New(time.UnixMicro(commit.At).UTC()), Leaf: commit.Leaves[0],
+		},
+	}, nil
+}
+
+// refuse commits the refusal and gives it; or why it could not be committed.
+func (q *Queries) refuse(ctx context.Context, request access.Request, d access.Decision) error {
+	if err := q.Refusals.Refuse(ctx, request, d); err != nil {
+		return err
+	}
+	return d.Err()
+}
+
+// entry makes the ledger's line for a page.
+func (q *Queries) entry(request access.Request, d *access.Decision, question *question, page *page) (journal.Entry, error) {
+	secret := make([]byte, verify.SecretSize)
+	if _, err := rand.Read(secret); err != nil {
+		return journal.Entry{}, err
+	}
+	queried := &ledgerv1.RecordsQueried{
+		Topic: d.Topic, Provider: d.Provider, Consumer: request.Caller.System, Purpose: request.Purpose, Policy: d.Policy,
+		PersonCommitment: verify.CommitText(verify.Person, 0, secret, request.Person),
+		CaseCommitment:   verify.CommitText(verify.Case, 0, secret, request.Case),
+		CaseClaimed:      true,
+		Records:          uint32(len(page.batch.Records)), DetailsRoot: page.batch.Root(),
+	}
+	opening := &ledgerv1.ReadOpening{
+		Secret: secret, Person: request.Person, CaseNumber: request.Case, Details: page.batch.Details,
+		Subject: question.subject, Key: question.key,
+	}
+	switch {
+	case question.subject != nil:
+		c := verify.CommitSubject(verify.Question, 0, secret, question.subject)
+		queried.SubjectCommitment = c[:]
+	case question.key != "":
+		queried.SubjectCommitment = verify.CommitText(verify.Question, 0, secret, question.key)
+	}
+	if d.Grant != nil {
+		queried.Grant, queried.GrantVersion = d.Grant.ID, d.Grant.Version
+	}
+	return journal.Entry{
+		Leaf: &ledgerv1.LedgerEntry{
+			Actor: request.Caller.System, ActorCertificate: request.Caller.Fingerprint[:],
+			Body: &ledgerv1.LedgerEntry_Queried{Queried: queried},
+		},
+		Opening: opening,
+	}, nil
+}
+
+func (q *Queries) cutter() *release.Cutter {
+	return &release.Cutter{Sealer: q.Keyring, Origin: q.Journal.Head().Origin, Clock: q.Clock}
+}
