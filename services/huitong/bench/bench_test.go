@@ -1,0 +1,97 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// short runs one table of the command with little of everything.
+func short(t *testing.T, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	c := Command()
+	c.SetOut(&out)
+	c.SetArgs(append(args, "--dir", t.TempDir(), "--records", "2000", "--duration", "200ms"))
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// TestPublishComparesWithReferences: a figure without a reference of the same
+// run says nothing, so each ratio is there and comes before the rates.
+func TestPublishComparesWithReferences(t *testing.T) {
+	out := short(t, "publish")
+	ratios, rates, ok := strings.Cut(out, "rate/s")
+	if !ok {
+		t.Fatalf("no table in\n%s", out)
+	}
+	for _, want := range []string{"SDK, 64 callers  /  JetStream", "unary calls", "gRPC echo", "batches of 1,000", "fsync"} {
+		if !strings.Contains(ratios, want) {
+			t.Errorf("%q is not before the rates in\n%s", want, out)
+		}
+	}
+	for _, way := range publishings {
+		if !strings.Contains(rates, way.name) {
+			t.Errorf("%q was not measured", way.name)
+		}
+	}
+}
+
+// TestCertificatesAreOneKiB: the records are as large as the tables say, and
+// each is another one.
+func TestCertificatesAreOneKiB(t *testing.T) {
+	seen := map[string]bool{}
+	for n := range 3000 {
+		m := certificate(n)
+		if size := proto.Size(m); size < recordBytes-4 || size > recordBytes {
+			t.Fatalf("certificate %d has %d bytes", n, size)
+		}
+		if seen[m.Identifier] || seen[m.HolderNumber] {
+			t.Fatalf("certificate %d is there already", n)
+		}
+		seen[m.Identifier], seen[m.HolderNumber] = true, true
+		if n > 20 {
+			continue
+		}
+		content, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := standard().Read(content); err != nil || len(r.Warnings) > 0 {
+			t.Fatalf("certificate %d: %v, %v", n, err, r)
+		}
+	}
+}
+
+func TestReportAsJSON(t *testing.T) {
+	r := &Report{Title: "t", Rows: []Row{{Name: "a", Rate: 2}}, Ratios: []Ratio{{"a", "b", 2}}}
+	var out bytes.Buffer
+	if err := r.writeJSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	var back Report
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
+		t.Fatal(err)
+	}
+	if len(back.Rows) != 1 || back.Rows[0].Name != "a" || len(back.Ratios) != 1 {
+		t.Fatalf("%+v", back)
+	}
+}
+
+// TestFlagsAreChecked: a wrong flag is refused before anything is made.
+func TestFlagsAreChecked(t *testing.T) {
+	for _, args := range [][]string{{"publish", "--records", "0"}, {"publish", "--duration", "1ms"}, {"publish", "-o", "xml"}} {
+		c := Command()
+		c.SetOut(new(bytes.Buffer))
+		c.SetErr(new(bytes.Buffer))
+		c.SetArgs(args)
+		if err := c.ExecuteContext(t.Context()); err == nil {
+			t.Errorf("%v was taken", args)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Defaults of the flags.
+const (
+	defaultRecords  = 100_000
+	defaultDuration = 10 * time.Second
+)
+
+// settings are the command's flags.
+type settings struct {
+	dir      string
+	records  int
+	duration time.Duration
+	output   string
+}
+
+// table is one of the bench's tables.
+type table struct {
+	name, short string
+	run         func(ctx context.Context) (*Report, error)
+}
+
+func (s *settings) tables() []table {
+	return []table{
+		{"publish", "Publish records, alone, many at once and in batches", s.publish},
+	}
+}
+
+// Command is `huitong bench`.
+func Command() *cobra.Command {
+	s := &settings{}
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure an exchange on this machine",
+		Long: `Measure what an exchange bears on this machine and disk, beside JetStream and gRPC
+without anything of the exchange.
+
+Everything runs in this process on an exchange of its own, made in --dir and
+removed afterwards. It needs about 4 GiB there and takes some minutes.`,
+	}
+	flags := c.PersistentFlags()
+	flags.StringVar(&s.dir, "dir", ".", "directory on the disk to measure")
+	flags.IntVar(&s.records, "records", defaultRecords, "records that are in before the cases are measured")
+	flags.DurationVar(&s.duration, "duration", defaultDuration, "how long each case runs")
+	flags.StringVarP(&s.output, "output", "o", "table", "table or json")
+	tables := s.tables()
+	for _, t := range tables {
+		c.AddCommand(s.command(t.name, t.short, []table{t}))
+	}
+	c.AddCommand(s.command("all", "Measure everything", tables))
+	return c
+}
+
+func (s *settings) command(name, short string, tables []table) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs, SilenceUsage: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := s.validate(); err != nil {
+				return err
+			}
+			for _, t := range tables {
+				r, err := t.run(c.Context())
+				if err != nil {
+					return fmt.Errorf("%s: %w", t.name, err)
+				}
+				if s.output == "json" {
+					err = r.writeJSON(c.OutOrStdout())
+				} else {
+					err = r.write(c.OutOrStdout())
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (s *settings) validate() error {
+	switch {
+	case s.records < 1000:
+		return errors.New("--records: at least 1000")
+	case s.duration < 100*time.Millisecond:
+		return errors.New("--duration: at least 100ms")
+	case s.output != "table" && s.output != "json":
+		return errors.New("--output: table or json")
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"context"
+	"runtime/metrics"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Limit ends a case: at a number of records or a time, whichever comes first.
+// Zero is no limit; one of the two is needed.
+type Limit struct {
+	Records int
+	Time    time.Duration
+}
+
+// Row is what one case measured.
+type Row struct {
+	Name    string  `json:"name"`
+	Records int     `json:"records"`
+	Seconds float64 `json:"seconds"`
+	// Rate is records a second.
+	Rate float64 `json:"rate"`
+	// P50 and P99 are of one operation as its caller sees it, in milliseconds.
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
+	// Allocations a record, of the whole process: exchange and callers.
+	Allocations float64 `json:"allocations"`
+	// Resident is the process's resident memory at the end, in MiB.
+	Resident float64 `json:"resident_mib"`
+	// Reference says that this is not the exchange.
+	Reference bool   `json:"reference,omitempty"`
+	Note      string `json:"note,omitempty"`
+}
+
+// meter measures one case.
+type meter struct {
+	began   time.Time
+	objects uint64
+	records atomic.Int64
+
+	mu        sync.Mutex
+	latencies []time.Duration
+}
+
+func newMeter() *meter { return &meter{began: time.Now(), objects: allocated()} }
+
+// add takes latencies and the records that they brought.
+func (m *meter) add(records int, latencies ...time.Duration) {
+	m.records.Add(int64(records))
+	m.mu.Lock()
+	m.latencies = append(m.latencies, latencies...)
+	m.mu.Unlock()
+}
+
+// row ends the measurement.
+func (m *meter) row(name string) Row {
+	took := time.Since(m.began)
+	objects := allocated() - m.objects
+	n := int(m.records.Load())
+	r := Row{
+		Name: name, Records: n, Seconds: took.Seconds(), Rate: float64(n) / took.Seconds(),
+		Allocations: float64(objects) / float64(max(n, 1)), Resident: residentMiB(),
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	slices.Sort(m.latencies)
+	r.P50, r.P99 = quantile(m.latencies, 0.50), quantile(m.latencies, 0.99)
+	return r
+}
+
+// quantile of sorted durations, in milliseconds.
+func quantile(sorted []time.Duration, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	at := min(int(q*float64(len(sorted))), len(sorted)-1)
+	return float64(sorted[at].Nanoseconds()) / 1e6
+}
+
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// work does one operation for one of the callers. n counts up over all callers.
+type work func(ctx context.Context, caller, n int) error
+
+// load lets callers work at once, each waiting for its answer before its next
+// operation, each operation bringing batch records.
+func load(ctx context.Context, name string, callers, batch int, limit Limit, do work) (Row, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var next atomic.Int64
+	var once sync.Once
+	var failed error
+	var all sync.WaitGroup
+	m := newMeter()
+	for caller := range callers {
+		all.Go(func() {
+			var latencies []time.Duration
+			defer func() { m.add(len(latencies)*batch, latencies...) }()
+			for ctx.Err() == nil && (limit.Time == 0 || time.Since(m.began) < limit.Time) {
+				n := int(next.Add(1)) - 1
+				if limit.Records > 0 && (n+1)*batch > limit.Records {
+					return
+				}
+				began := time.Now()
+				if err := do(ctx, caller, n); err != nil {
+					once.Do(func() { failed = err; cancel() })
+					return
+				}
+				latencies = append(latencies, time.Since(began))
+			}
+		})
+	}
+	all.Wait()
+	if failed == nil {
+		failed = ctx.Err() // the caller's, for nothing here has ended it
+	}
+	return m.row(name), failed
+}

@@ -1,0 +1,27 @@
+package bench
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// residentMiB is the process's resident memory (proc_pid_status(5), VmRSS).
+func residentMiB() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		rest, ok := strings.CutPrefix(line, "VmRSS:")
+		if !ok {
+			continue
+		}
+		kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+		if err != nil {
+			return 0
+		}
+		return kib / 1024
+	}
+	return 0
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package bench
+
+import "runtime/metrics"
+
+// residentMiB is what the Go runtime holds of the system's memory: close to the
+// resident memory, which other systems do not tell as a file.
+func residentMiB() float64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(sample)
+	return float64(sample[0].Value.Uint64()-sample[1].Value.Uint64()) / (1 << 20)
+}
