@@ -29,7 +29,7 @@ func (a *app) grantCreate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create TOPIC --consumer CODE[/SYSTEM] --fields LIST",
 		Short: "Let a consumer read fields of a topic, for named purposes",
-		Example: `  huitong grant create person --consumer 11999900MB0000078X \
+		Example: `  huitong grant create person --consumer 11999900MB0000078G \
       --basis 社会救助暂行办法第五十八条 --scenario 困难残疾人生活补贴审核 \
       --fields id_type,id_number,name,registered_address --service-item 000115004000 --mode query`,
 		Args: cobra.ExactArgs(1),

@@ -48,7 +48,7 @@ An outside CA takes the private one's place with --ca-bundle, --server-cert,
 --server-key and --operator-cert; certificates are then issued by that CA, and
 "huitong system enrol --certificate" takes them in.`,
 		Example: `  huitong init
-  huitong init --data /var/lib/huitong --participant 11999900MB0000086C \
+  huitong init --data /var/lib/huitong --participant 11999900MB0000086B \
       --participant-name 示范市数据局 --region 999999 --host exchange.example.gov.cn`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {

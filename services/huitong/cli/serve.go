@@ -125,4 +125,3 @@ func (a *app) ready(n *node.Node, f *serveFlags) error {
 	_, err = fmt.Fprintf(a.out, "huitong serves on %s (data %s)\n", n.Address(), data)
 	return err
 }
-

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/huitong-bus/huitong/sdk"
+)
+
+type queryFlags struct {
+	acting   sdk.Acting
+	key      string
+	index    uint64
+	inactive bool
+	limit    int
+	dry      bool
+}
+
+// actingFlags name on whose behalf and for what a record is read.
+func actingFlags(c *cobra.Command, acting *sdk.Acting) {
+	f := c.Flags()
+	f.StringVar(&acting.Person, "person", "", "the official or applicant who acts, by the department's own reference")
+	f.StringVar(&acting.Purpose, "purpose", "", "code of the service item that it is read for")
+	f.StringVar(&acting.Case, "case", "", "the department's case number")
+}
+
+func (a *app) queryCommand() *cobra.Command {
+	var f queryFlags
+	c := &cobra.Command{
+		Use:   "query TOPIC [TYPE:NUMBER]",
+		Short: "Ask for records by subject or key, for a purpose and a case",
+		Long: `Asks for the records of a topic about a subject, or for one record by its key. Every
+page that is answered is an entry in the ledger, with person, purpose and case; so is
+a refusal. What comes is checked against what its publisher signed before it is shown.`,
+		Example: `  huitong query person 111:999999199001010016 \
+      --person clerk-017 --purpose 000115004000 --case SF-2026-000042
+  huitong query person --key 999999199001010016 --person clerk-017 --purpose 000115004000 --case SF-2026-000042`,
+		Args: cobra.RangeArgs(1, 2),
+	}
+	c.RunE = a.with(func(ctx context.Context, client *sdk.Client, args []string) error {
+		by, err := f.by(args[1:], c.Flags().Changed("index"))
+		if err != nil {
+			return err
+		}
+		return a.query(ctx, client, &f, sdk.Query{
+			Topic: args[0], Acting: f.acting, By: by, IncludeInactive: f.inactive, ValidateOnly: f.dry,
+		})
+	})
+	actingFlags(c, &f.acting)
+	c.Flags().StringVar(&f.key, "key", "", "the record with this key")
+	c.Flags().Uint64Var(&f.index, "index", 0, "the version that this ledger entry published")
+	c.Flags().BoolVar(&f.inactive, "include-inactive", false, "records too that are revoked, removed or otherwise no longer active")
+	c.Flags().IntVar(&f.limit, "limit", 0, "no more records than this; all if 0")
+	c.MarkFlagsMutuallyExclusive("key", "index")
+	return dryRunFlag(c, &f.dry)
+}
+
+// by reads by whom or what to look.
+func (f *queryFlags) by(subject []string, index bool) (sdk.QueryBy, error) {
+	switch {
+	case len(subject) > 0 && (f.key != "" || index):
+		return nil, usageError("name either a subject, or a record by --key or --index")
+	case f.key != "":
+		return sdk.ByKey(f.key), nil
+	case index:
+		return sdk.ByIndex(f.index), nil
+	case len(subject) == 0:
+		return nil, usageError("name a subject as TYPE:NUMBER, or a record with --key")
+	}
+	s, err := parseSubject(subject[0])
+	return sdk.BySubject(s), err
+}
+
+func (a *app) query(ctx context.Context, c *sdk.Client, f *queryFlags, q sdk.Query) error {
+	if f.limit > 0 {
+		q.PageSize = min(f.limit, 256)
+	}
+	n, show := 0, newRenderer(c)
+	for {
+		answer, err := c.Query(ctx, q)
+		if err != nil {
+			return err
+		}
+		if f.dry {
+			a.printf("the query would be answered; nothing was read\n")
+			return nil
+		}
+		for i := range answer.Records {
+			if f.limit > 0 && n == f.limit {
+				return nil
+			}
+			n++
+			v, err := show.view(ctx, &answer.Records[i], answer.Release)
+			if err != nil {
+				return err
+			}
+			if err := a.printRecord(v); err != nil {
+				return err
+			}
+		}
+		if q.PageToken = answer.NextPageToken; q.PageToken == "" {
+			a.printf("%d records; the ledger says so in entry %d\n", n, answer.Release.Index)
+			return nil
+		}
+	}
+}
+
+// recordView is a released record as it is printed.
+type recordView struct {
+	Topic           string          `json:"topic"`
+	Index           uint64          `json:"index"`
+	Operation       string          `json:"operation"`
+	Status          string          `json:"status"`
+	Version         uint64          `json:"version"`
+	Key             string          `json:"key,omitempty"`
+	At              time.Time       `json:"at"`
+	EffectiveAt     time.Time       `json:"effective_at"`
+	Reason          string          `json:"reason,omitempty"`
+	Successor       string          `json:"successor,omitempty"`
+	Expired         bool            `json:"expired,omitempty"`
+	Notice          bool            `json:"notice,omitempty"`
+	Erased          bool            `json:"erased,omitempty"`
+	Contract        string          `json:"contract,omitempty"`
+	ContractVersion uint32          `json:"contract_version,omitempty"`
+	Withheld        []uint32        `json:"withheld,omitempty"`
+	Release         uint64          `json:"release"`
+	Record          json.RawMessage `json:"record,omitempty"`
+}
+
+func (w *renderer) view(ctx context.Context, r *sdk.Record, release *sdk.Receipt) (*recordView, error) {
+	v := &recordView{
+		Topic: r.Topic, Index: r.Index, Operation: enumText(r.Operation), Status: enumText(r.Status), Version: r.Version, Key: r.Key,
+		At: r.At.UTC(), EffectiveAt: r.EffectiveAt.UTC(), Reason: r.Reason, Successor: r.Successor,
+		Expired: r.Expired, Notice: r.Notice, Erased: r.Erased,
+		Contract: r.Contract, ContractVersion: r.ContractVersion, Withheld: r.Withheld, Release: release.Index,
+	}
+	var err error
+	v.Record, err = w.json(ctx, r)
+	return v, err
+}
+
+func (a *app) printRecord(v *recordView) error {
+	if a.json() {
+		return a.printValue(v)
+	}
+	state := v.Status
+	for _, s := range []struct {
+		is   bool
+		text string
+	}{{v.Expired, "expired"}, {v.Notice, "a later version exists"}, {v.Erased, "erased"}} {
+		if s.is {
+			state += ", " + s.text
+		}
+	}
+	withheld := ""
+	if len(v.Withheld) > 0 {
+		withheld = fmt.Sprintf("%d fields (numbers %v)", len(v.Withheld), v.Withheld)
+	}
+	if err := a.pairs(pair{"record", v.Key}, pair{"state", state}, pair{"version", fmt.Sprintf("%d, published in entry %d at %s", v.Version, v.Index, clock(v.At))},
+		pair{"effective", clock(v.EffectiveAt)}, pair{"reason", v.Reason}, pair{"successor", v.Successor}, pair{"withheld", withheld}); err != nil {
+		return err
+	}
+	if v.Record != nil {
+		var b bytes.Buffer
+		if err := json.Indent(&b, v.Record, "", "  "); err != nil {
+			return err
+		}
+		a.printf("%s\n", b.String())
+	}
+	a.printf("\n")
+	return nil
+}
