@@ -107,6 +107,8 @@ func (c *check) envelope(p *exchangev1.Publication, t *catalog.Topic) error {
 	}
 	put := p.Operation == ledgerv1.Operation_OPERATION_PUT
 	switch {
+	case p.Operation < 0 || p.Operation > ledgerv1.Operation_OPERATION_ERASE:
+		return fault.Field("operation", "operation.unknown", "is none that the exchange knows")
 	case t.SignatureRequired && !signed:
 		return fault.New(fault.Denied, "signature.required", "the topic takes signed publications only; sign the call")
 	case len(p.IdempotencyKey) != verify.KeySize && (signed || len(p.IdempotencyKey) != 0):
@@ -129,8 +131,6 @@ func (c *check) envelope(p *exchangev1.Publication, t *catalog.Topic) error {
 		return fault.Field("successor", "successor.unexpected", "goes with SUPERSEDE only")
 	case p.SourceVersion > 1<<62 || p.IfIndexPlusOne > 1<<62:
 		return fault.Field("source_version", "number.range", "is too large")
-	case p.Operation < 0 || p.Operation > ledgerv1.Operation_OPERATION_ERASE:
-		return fault.Field("operation", "operation.unknown", "is none that the exchange knows")
 	case !utf8.ValidString(p.Key) || !utf8.ValidString(p.Reason) || !utf8.ValidString(p.Successor):
 		return fault.Field("key", "utf8", "is not UTF-8")
 	}
@@ -223,7 +223,8 @@ func (c *check) seal(topic string, r *journal.Record, opening *ledgerv1.RecordOp
 }
 
 func tooLarge(n, limit int) error {
-	return fault.New(fault.TooLarge, "record.bytes", "the record has %d bytes; %d is the limit; documents go beside the record", n, limit)
+	f := fault.New(fault.TooLarge, "record.bytes", "the record has %d bytes; %d is the limit; documents go beside the record", n, limit)
+	return f.With(fault.Violation{Field: "content", Rule: f.Rule, Message: f.Message})
 }
 
 // Days without bounds: every day is on or after minDay and on or before maxDay.

@@ -143,7 +143,7 @@ func (b *batch) repeat(ctx context.Context, tx store.Tx, first int64, o *Outcome
 	o.Repeat, o.Index = true, uint64(first)
 	if uint64(first) >= b.growth.Size() {
 		// Its first time is in this very call: the leaf is not made yet.
-		o.Err = fault.New(fault.Invalid, "idempotency_key.duplicate", "another record of this call has the same idempotency key")
+		o.Err = fault.Field("idempotency_key", "idempotency_key.duplicate", "another record of this call has the same idempotency key")
 		return nil
 	}
 	if uint64(first) >= b.start {
