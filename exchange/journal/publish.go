@@ -178,7 +178,9 @@ func (b *batch) appendErasures(p *Publish) error {
 
 // erase takes payloads, openings and tokens of all versions of the erased
 // records. The row of the erase operation keeps the record's token: by it the
-// subscribers learn which record they must forget.
+// subscribers learn which record they must forget. Which version followed which
+// stays too, so that the index can forget them and a check can count them; it
+// names neither record nor subject.
 func (b *batch) erase(ctx context.Context, tx store.Tx) error {
 	for _, e := range b.erasures {
 		if s := b.states[e.id]; s.erased {
@@ -198,7 +200,7 @@ func (b *batch) erase(ctx context.Context, tx store.Tx) error {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO stream_erasures (part, pos) VALUES ($1, $2)", int64(e.partition), pos); err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, "UPDATE sealed SET key_token = NULL, tokens = NULL, body = NULL, prev = 0 WHERE idx = $1", idx); err != nil {
+			if _, err := tx.ExecContext(ctx, "UPDATE sealed SET key_token = NULL, tokens = NULL, body = NULL WHERE idx = $1", idx); err != nil {
 				return err
 			}
 		}
