@@ -1601,12 +1601,14 @@ func (x *RecordErased) GetVersions() uint32 {
 	return 0
 }
 
-// LedgerRead: an auditor or a party searched or watched the ledger.
+// LedgerRead: an auditor or a party searched or watched the ledger, or looked at
+// an opening.
 type LedgerRead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "list", "watch", "export".
+	// "list", "watch", "export", "open".
 	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
-	// SHA-256 of the filter, deterministic protobuf.
+	// Salted commitment (kind 'q') to the filter, as the opening spells it: it may
+	// name a subject.
 	FilterDigest []byte `protobuf:"bytes,2,opt,name=filter_digest,json=filterDigest,proto3" json:"filter_digest,omitempty"`
 	// The auditor's mandate or reference, as given.
 	PersonCommitment []byte `protobuf:"bytes,3,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
