@@ -1,0 +1,118 @@
+package inspect
+
+import (
+	"strings"
+
+	"github.com/huitong-bus/huitong/exchange/journal"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
+
+// Kinds names the entry bodies, as filters name them.
+var Kinds = []string{"published", "released", "received", "refused", "queried", "changed", "certificate", "erased", "read"}
+
+// facts is what the index knows of an entry from its leaf.
+type facts struct {
+	kind string
+	// parties are the participants that the entry concerns; only they and
+	// auditors see it.
+	parties []string
+	systems []string
+	topic   string
+}
+
+func participantOf(system string) string {
+	code, _, _ := strings.Cut(system, "/")
+	return code
+}
+
+// factsOf reads an entry. What it says of parties is who may see it.
+func factsOf(e *ledgerv1.LedgerEntry) facts {
+	var f facts
+	f.system(e.Actor)
+	switch b := e.Body.(type) {
+	case *ledgerv1.LedgerEntry_Published:
+		f.kind, f.topic = "published", b.Published.GetTopic()
+	case *ledgerv1.LedgerEntry_Released:
+		f.kind, f.topic = "released", b.Released.GetTopic()
+		f.party(b.Released.GetProvider())
+		f.system(b.Released.GetConsumer())
+	case *ledgerv1.LedgerEntry_Received:
+		f.kind, f.topic = "received", b.Received.GetTopic()
+		f.party(b.Received.GetProvider())
+		f.system(b.Received.GetConsumer())
+	case *ledgerv1.LedgerEntry_Refused:
+		f.kind, f.topic = "refused", b.Refused.GetTopic()
+		f.party(b.Refused.GetProvider())
+	case *ledgerv1.LedgerEntry_Queried:
+		f.kind, f.topic = "queried", b.Queried.GetTopic()
+		f.party(b.Queried.GetProvider())
+		f.system(b.Queried.GetConsumer())
+	case *ledgerv1.LedgerEntry_Changed:
+		f.changed(b.Changed)
+	case *ledgerv1.LedgerEntry_Certificate:
+		f.kind = "certificate"
+		f.system(b.Certificate.GetSystem())
+	case *ledgerv1.LedgerEntry_Erased:
+		f.kind, f.topic = "erased", b.Erased.GetTopic()
+		f.party(b.Erased.GetProvider())
+	case *ledgerv1.LedgerEntry_Read:
+		f.kind = "read"
+	}
+	return f
+}
+
+func (f *facts) changed(c *ledgerv1.ObjectChanged) {
+	f.kind = "changed"
+	for _, p := range c.GetParties() {
+		f.party(p)
+	}
+	switch c.GetObject() {
+	case "topic":
+		f.topic = c.GetId()
+	case "system":
+		f.system(c.GetId())
+	}
+}
+
+func (f *facts) party(code string) { f.parties = addOnce(f.parties, code) }
+
+func (f *facts) system(id string) {
+	f.systems = addOnce(f.systems, id)
+	f.party(participantOf(id))
+}
+
+func addOnce(list []string, value string) []string {
+	if value == "" {
+		return list
+	}
+	for _, have := range list {
+		if have == value {
+			return list
+		}
+	}
+	return append(list, value)
+}
+
+// Terms are numbers. A topic's is the one that the journal knows it by, for the
+// follower need not read the name of a publication's topic; the others have a
+// word and a space before, which no topic's name holds.
+func topicTerm(name string) int64       { return journal.Number(name) }
+func participantTerm(code string) int64 { return journal.Number("participant " + code) }
+func systemTerm(id string) int64        { return journal.Number("system " + id) }
+func kindTerm(kind string) int64        { return journal.Number("kind " + kind) }
+
+// terms gives an entry's terms.
+func (f *facts) terms() []int64 {
+	terms := make([]int64, 0, 2+len(f.parties)+len(f.systems))
+	terms = append(terms, kindTerm(f.kind))
+	if f.topic != "" {
+		terms = append(terms, topicTerm(f.topic))
+	}
+	for _, p := range f.parties {
+		terms = append(terms, participantTerm(p))
+	}
+	for _, s := range f.systems {
+		terms = append(terms, systemTerm(s))
+	}
+	return terms
+}
