@@ -94,10 +94,11 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "client", Title: "This command itself:"},
 	)
 	a.add(root, "run", a.initCommand(), a.serveCommand())
-	a.add(root, "records", a.publishCommand(), a.queryCommand())
+	a.add(root, "records", a.publishCommand(), a.queryCommand(), a.subscriptionCommand(), a.deadLetterCommand())
 
 	a.add(root, "catalogue", a.participantCommand(), a.systemCommand(), a.certificateCommand(), a.contractCommand(), a.topicCommand(), a.grantCommand())
 
+	a.add(root, "ledger", a.ledgerCommand())
 	a.add(root, "client", a.contextCommand(), a.keyCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("client")
 	root.SetCompletionCommandGroupID("client")

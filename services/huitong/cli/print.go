@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -241,3 +243,5 @@ func when(t *timestamppb.Timestamp) string {
 }
 
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
