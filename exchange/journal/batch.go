@@ -174,12 +174,12 @@ func (b *batch) seal(index uint64, topic, pos, prev int64, keyToken, tokens, bod
 // call takes one call into the batch.
 func (b *batch) call(ctx context.Context, tx store.Tx, c *Call) (answer, error) {
 	switch {
+	case c.DecidedAt != 0 && c.DecidedAt != b.head.Policy:
+		return answer{err: ErrPolicyMoved}, nil
 	case c.Publish != nil:
 		return b.publish(ctx, tx, c.Publish)
 	case c.Build != nil:
 		return b.build(ctx, tx, c)
-	case c.DecidedAt != 0 && c.DecidedAt != b.head.Policy:
-		return answer{err: ErrPolicyMoved}, nil
 	}
 	return b.entries(c.Entries)
 }
@@ -199,12 +199,13 @@ func (b *batch) build(ctx context.Context, tx store.Tx, c *Call) (answer, error)
 		}
 		return err
 	})
-	if errors.Is(err, errValidated) {
+	switch {
+	case errors.Is(err, store.ErrLost):
+		return answer{}, err
+	case err == errValidated:
 		return answer{commit: &Commit{Index: slot.Index, At: slot.At, Policy: b.head.Policy}}, nil
-	}
-	if err != nil {
-		// The caller's own refusal, or what the engine said of its statements;
-		// if the engine is gone, the statements that follow fail too.
+	case err != nil:
+		// The caller's own refusal, or what the engine said of its statements.
 		return answer{err: err}, nil
 	}
 	b.head.Policy, b.writes = slot.Policy, true

@@ -23,8 +23,9 @@ type Call struct {
 	Publish *Publish
 	// Entries brings entries that need nothing of the transaction.
 	Entries []Entry
-	// DecidedAt is the policy count that the entries were decided at; 0 if no
-	// decision stands behind them.
+	// DecidedAt is the policy count that the call was decided at; 0 if no
+	// decision stands behind it. Under any other count it is refused with
+	// ErrPolicyMoved.
 	DecidedAt uint64
 	// Build runs inside the transaction, under a savepoint, and may read and
 	// write there. Its error refuses this call alone. It may run more than once.

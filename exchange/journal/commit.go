@@ -36,12 +36,12 @@ func (j *Journal) commitGroup(ctx context.Context, group []*waiting) {
 	case errors.Is(err, store.ErrBroken):
 		j.breakDown(err)
 		j.finishAll(group, err)
-	case len(group) > 1 && ctx.Err() == nil && !errors.Is(err, store.ErrAmbiguous):
-		// One call may be what the engine refuses: each stands alone.
-		j.Log.Warn("a group could not be committed; its calls are tried alone", "calls", len(group), "error", err)
-		for _, w := range group {
-			j.commitGroup(ctx, []*waiting{w})
-		}
+	case len(group) > 1 && ctx.Err() == nil && !errors.Is(err, store.ErrAmbiguous) && j.DB.Journal.Refused(err):
+		// One call may be what is refused: the halves find it, and it stands
+		// alone.
+		j.Log.Warn("a group could not be committed; its halves are tried alone", "calls", len(group), "error", err)
+		j.commitGroup(ctx, group[:len(group)/2])
+		j.commitGroup(ctx, group[len(group)/2:])
 	default:
 		j.Log.Error("a group could not be committed", "calls", len(group), "error", err)
 		j.finishAll(group, err)

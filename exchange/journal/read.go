@@ -33,7 +33,7 @@ func After(ctx context.Context, tx store.Tx, from uint64, limit int) ([]Row, err
 
 // TopicAfter reads a topic's publications that follow a sequence, in order.
 func TopicAfter(ctx context.Context, tx store.Tx, topic int64, after uint64, limit int) ([]Row, error) {
-	return queryRows(ctx, tx, rowColumns+"WHERE s.topic = $1 AND s.pos > $2 ORDER BY s.pos LIMIT $3", topic, int64(after), limit)
+	return queryRows(ctx, tx, rowColumns+"WHERE s.topic = $1 AND s.pos > $2 AND s.pos > 0 ORDER BY s.pos LIMIT $3", topic, int64(after), limit)
 }
 
 // ByIndex reads one publication; nil if the entry is none.

@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -53,8 +56,40 @@ func (postgresDialect) clock() string {
 }
 func (postgresDialect) lockRow() string { return " FOR UPDATE" }
 
-// commitError: what PostgreSQL answered is certain; a lost connection is not.
-func (postgresDialect) commitError(err error) error {
+var errRolledBack = errors.New("a statement had failed, so COMMIT rolled the transaction back")
+
+// commit: what PostgreSQL answered is certain; a lost connection is not. COMMIT
+// after a failed statement is no error to PostgreSQL: only its tag says that it
+// rolled back, and database/sql does not show the tag.
+func (d postgresDialect) commit(ctx context.Context, tx Tx) error {
+	conn, ok := tx.(*sql.Conn)
+	if !ok {
+		return fmt.Errorf("COMMIT on a %T", tx)
+	}
+	return conn.Raw(func(raw any) error {
+		tag, err := raw.(*stdlib.Conn).Conn().Exec(ctx, "COMMIT")
+		switch {
+		case err != nil:
+			return commitError(err)
+		case tag.String() != "COMMIT":
+			return errRolledBack
+		}
+		return nil
+	})
+}
+
+// refused: classes 22, 23, 25 and 42 are about statements; a connection that
+// went, a server that shuts down or has no room (08, 53, 57, 58) is not.
+func (postgresDialect) refused(err error) bool {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return strings.Contains("22 23 25 42", answer.Code[:2])
+	}
+	var network net.Error
+	return !errors.As(err, &network) && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF)
+}
+
+func commitError(err error) error {
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) {
 		if answer.Code == "40003" {

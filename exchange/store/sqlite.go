@@ -134,14 +134,32 @@ func (sqliteDialect) schema(text string) string { return text }
 func (sqliteDialect) lockRow() string           { return "" }
 func (sqliteDialect) clock() string             { return "" }
 
-// commitError: SQLite rolls back what it could not commit, unless the disk
-// failed, after which nothing about the file is certain.
-func (sqliteDialect) commitError(err error) error {
-	var e *sqlite.Error
-	if errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_IOERR {
+// commit: what SQLite could not commit is rolled back, unless the disk failed,
+// after which nothing about the file is certain.
+func (sqliteDialect) commit(ctx context.Context, tx Tx) error {
+	_, err := tx.ExecContext(ctx, "COMMIT")
+	if sqliteCode(err) == sqlite3.SQLITE_IOERR {
 		return fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	return err
+}
+
+func (sqliteDialect) refused(err error) bool {
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+		return false
+	}
+	return true
+}
+
+// sqliteCode gives SQLite's primary result code; 0 if the error is none of its
+// own.
+func sqliteCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
 }
 
 func (sqliteDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) error {

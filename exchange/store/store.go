@@ -152,9 +152,9 @@ func (p *Part) try(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 			return errors.Join(err, rollback)
 		}
 	}
-	if _, err := tx.ExecContext(hard, "COMMIT"); err != nil {
+	if err := p.dialect.commit(hard, tx); err != nil {
 		_, _ = tx.ExecContext(hard, "ROLLBACK")
-		return p.dialect.commitError(err)
+		return err
 	}
 	if f := p.faults.AfterCommit; f != nil {
 		if err := f(); err != nil {
@@ -164,20 +164,30 @@ func (p *Part) try(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 	return nil
 }
 
-// Savepoint runs fn so that its error undoes only what it wrote.
+// ErrLost says that a savepoint could not be set, kept or undone: the whole
+// transaction has to be given up.
+var ErrLost = errors.New("the transaction is lost")
+
+// Savepoint runs fn so that its error undoes only what it wrote, and is
+// returned as it is. After ErrLost the transaction cannot go on.
 func Savepoint(ctx context.Context, tx Tx, fn func() error) error {
+	lost := func(err error) error {
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrLost, err)
+		}
+		return nil
+	}
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT one"); err != nil {
-		return err
+		return lost(err)
 	}
-	if err := fn(); err != nil {
+	err := fn()
+	if err != nil {
 		if _, undo := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT one"); undo != nil {
-			return errors.Join(err, undo)
+			return lost(errors.Join(err, undo))
 		}
-		if _, undo := tx.ExecContext(ctx, "RELEASE SAVEPOINT one"); undo != nil {
-			return errors.Join(err, undo)
-		}
-		return err
 	}
-	_, err := tx.ExecContext(ctx, "RELEASE SAVEPOINT one")
+	if _, release := tx.ExecContext(ctx, "RELEASE SAVEPOINT one"); release != nil {
+		return lost(errors.Join(err, release))
+	}
 	return err
 }
