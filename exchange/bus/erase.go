@@ -11,7 +11,8 @@ import (
 )
 
 // erase takes the messages of erased records out of the stream, overwritten. The
-// rows that ask for it go once it is done; a crash in between does it again.
+// rows that ask for it are marked once it is done; a crash in between does it
+// again.
 func (p *partition) erase(ctx context.Context) error {
 	sequences, err := p.erasures(ctx)
 	if err != nil || len(sequences) == 0 {
@@ -29,7 +30,7 @@ func (p *partition) erase(ctx context.Context) error {
 	}
 	return p.bus.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		for _, s := range sequences {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM stream_erasures WHERE part = $1 AND pos = $2", int64(p.number), int64(s)); err != nil {
+			if _, err := tx.ExecContext(ctx, "UPDATE stream_erasures SET done = 1 WHERE part = $1 AND pos = $2", int64(p.number), int64(s)); err != nil {
 				return err
 			}
 		}
@@ -38,7 +39,7 @@ func (p *partition) erase(ctx context.Context) error {
 }
 
 func (p *partition) erasures(ctx context.Context) ([]uint64, error) {
-	rows, err := p.bus.DB.Reader().QueryContext(ctx, "SELECT pos FROM stream_erasures WHERE part = $1 ORDER BY pos LIMIT 1000", int64(p.number))
+	rows, err := p.bus.DB.Reader().QueryContext(ctx, "SELECT pos FROM stream_erasures WHERE part = $1 AND done = 0 ORDER BY pos LIMIT 1000", int64(p.number))
 	if err != nil {
 		return nil, err
 	}

@@ -156,7 +156,7 @@ func (p *partition) onlyErased(ctx context.Context, deleted []uint64, missing ui
 		return fmt.Errorf("%w: %d messages are missing", errDiffers, missing)
 	}
 	for _, sequence := range deleted {
-		erased, err := journal.ErasedAt(ctx, p.bus.DB.Reader(), p.number, sequence)
+		_, erased, err := journal.ErasedAt(ctx, p.bus.DB.Reader(), p.number, sequence)
 		if err != nil {
 			return err
 		}
@@ -234,7 +234,7 @@ func (p *partition) scrub(ctx context.Context) {
 			return
 		}
 		for ; expected < meta.Sequence.Stream; expected++ {
-			erased, err := journal.ErasedAt(ctx, p.bus.DB.Reader(), p.number, expected)
+			_, erased, err := journal.ErasedAt(ctx, p.bus.DB.Reader(), p.number, expected)
 			if err != nil {
 				return
 			}

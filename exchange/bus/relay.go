@@ -42,27 +42,38 @@ func (r *relay) catchUp(ctx context.Context) error {
 	j := r.partition.bus.Journal
 	for ctx.Err() == nil {
 		size := j.Head().Size
+		if r.next >= size {
+			return nil
+		}
 		rows, next, ok := j.Tail(r.next, relayBatch)
-		if !ok {
+		if !ok || next == r.next {
+			// Too old for the memory of this process, or written by another.
 			var err error
-			if rows, err = journal.After(ctx, r.partition.bus.DB.Reader(), r.next, relayBatch); err != nil {
+			if rows, next, err = r.stored(ctx, size); err != nil {
 				return err
-			}
-			next = size
-			if len(rows) == relayBatch {
-				next = rows[len(rows)-1].Index + 1
 			}
 		}
 		if err := r.publish(ctx, rows); err != nil {
 			return err
 		}
-		r.next = max(next, r.next)
+		r.next = next
 		r.partition.relayed.Store(r.next)
-		if r.next >= size {
-			return nil
-		}
 	}
 	return ctx.Err()
+}
+
+// stored reads what follows from the database, and the index to go on from.
+func (r *relay) stored(ctx context.Context, size uint64) (rows []journal.Row, next uint64, err error) {
+	rows, err = journal.After(ctx, r.partition.bus.DB.Reader(), r.next, relayBatch)
+	if err != nil || len(rows) == 0 {
+		return nil, size, err
+	}
+	next = rows[len(rows)-1].Index + 1
+	if len(rows) < relayBatch {
+		// Rows may have come after size was read.
+		next = max(next, size)
+	}
+	return rows, next, nil
 }
 
 // publish sends rows, each expecting the one before as the stream's last, and

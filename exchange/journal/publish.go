@@ -197,7 +197,7 @@ func (b *batch) erase(ctx context.Context, tx store.Tx) error {
 			if err := tx.QueryRowContext(ctx, "SELECT prev, pos FROM sealed WHERE idx = $1", idx).Scan(&next, &pos); err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, "INSERT INTO stream_erasures (part, pos) VALUES ($1, $2)", int64(e.partition), pos); err != nil {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO stream_erasures (part, pos, idx, done) VALUES ($1, $2, $3, 0)", int64(e.partition), pos, idx); err != nil {
 				return err
 			}
 			if _, err := tx.ExecContext(ctx, "UPDATE sealed SET key_token = NULL, tokens = NULL, body = NULL WHERE idx = $1", idx); err != nil {

@@ -125,27 +125,14 @@ func SequenceBefore(ctx context.Context, tx store.Tx, topic int64, sequence uint
 	return uint64(before), err
 }
 
-// ErasedAt says whether the record at a place of a partition's stream is erased.
-func ErasedAt(ctx context.Context, tx store.Tx, partition uint32, sequence uint64) (bool, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT l.leaf FROM sealed s JOIN ledger l ON l.idx = s.idx WHERE s.pos = $1 AND s.pos > 0 AND s.body IS NULL", int64(sequence))
-	if err != nil {
-		return false, err
+// ErasedAt gives the entry of the version at a place of a partition's stream, if
+// its record was erased.
+func ErasedAt(ctx context.Context, tx store.Tx, partition uint32, sequence uint64) (index uint64, erased bool, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT idx FROM stream_erasures WHERE part = $1 AND pos = $2", int64(partition), int64(sequence)).Scan(&index)
+	if err == sql.ErrNoRows {
+		return 0, false, nil
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var leaf []byte
-		if err := rows.Scan(&leaf); err != nil {
-			return false, err
-		}
-		var entry ledgerv1.LedgerEntry
-		if err := proto.Unmarshal(leaf, &entry); err != nil {
-			return false, err
-		}
-		if entry.GetPublished().GetPartition() == partition {
-			return true, nil
-		}
-	}
-	return false, rows.Err()
+	return index, err == nil, err
 }
 
 // IndexAt gives the index of the first of size entries that was committed at a

@@ -23,11 +23,21 @@ func (db *DB) migrate(ctx context.Context) error {
 	return db.Index.migrate(ctx, "schema_index", indexes)
 }
 
+// migrate migrates one part. Of processes that start at once on an empty
+// database one wins; the others find its work done when they look again.
 func (p *Part) migrate(ctx context.Context, table string, files fs.FS) error {
 	names, err := fs.Glob(files, "*/*.sql")
 	if err != nil {
 		return err
 	}
+	for try := 0; ; try++ {
+		if err = p.migrateTo(ctx, table, names, files); err == nil || !lostRace(err) || try == 8 {
+			return err
+		}
+	}
+}
+
+func (p *Part) migrateTo(ctx context.Context, table string, names []string, files fs.FS) error {
 	return p.Update(ctx, func(ctx context.Context, tx Tx) error {
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+table+" (version "+p.dialect.schema("INTEGER")+" PRIMARY KEY)"); err != nil {
 			return err

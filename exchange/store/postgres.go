@@ -100,6 +100,12 @@ func commitError(err error) error {
 	return fmt.Errorf("%w: %w", ErrAmbiguous, err)
 }
 
+// lostRace: another transaction made the same table, type or row first.
+func lostRace(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && (answer.Code == "23505" || answer.Code == "42P07" || answer.Code == "42710")
+}
+
 func (postgresDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) error {
 	args := make([]any, len(columns))
 	for i, c := range columns {

@@ -125,8 +125,9 @@ func keepLogSmall(p *Part, wal string, stop <-chan struct{}) func(context.Contex
 			return err
 		}
 		defer release()
+		err = checkpoint(ctx, tx, "TRUNCATE")
 		full.Store(false)
-		return checkpoint(ctx, tx, "TRUNCATE")
+		return err
 	}
 }
 

@@ -71,9 +71,15 @@ CREATE TABLE positions (
   PRIMARY KEY (system, source)
 );
 
--- Messages of erased records that JetStream still holds.
+-- The versions of erased records by their place in a partition's stream: there
+-- JetStream may miss a message.
 CREATE TABLE stream_erasures (
   part INTEGER NOT NULL,
   pos  INTEGER NOT NULL,
+  idx  INTEGER NOT NULL, -- entry of the erased version
+  done INTEGER NOT NULL, -- 1 once its message is overwritten
   PRIMARY KEY (part, pos)
-);
+) WITHOUT ROWID;
+
+-- Serves what JetStream still has to overwrite.
+CREATE INDEX stream_erasures_due ON stream_erasures (part, pos) WHERE done = 0;
