@@ -120,8 +120,8 @@ func (a *audit) published(index int64, e *ledgerv1.LedgerEntry, p *ledgerv1.Reco
 	}
 	erase := p.Operation == ledgerv1.Operation_OPERATION_ERASE
 	if body == nil {
-		if !erase && (token != nil || tokens != nil || prev != 0) || erase && token == nil {
-			return fmt.Errorf("erased, but for the tokens or the chain")
+		if !erase && (token != nil || tokens != nil) || erase && token == nil {
+			return fmt.Errorf("erased, but not its tokens, or an erasure that names no record")
 		}
 		if erase {
 			delete(a.records, recordOf(topic, token))
