@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
@@ -74,6 +75,11 @@ func CheckRange(p *exchangev1.RangeProof, leafHashes [][HashSize]byte, verifier 
 	end := p.GetFirst() + uint64(len(leafHashes))
 	if end < p.GetFirst() || end > checkpoint.Size {
 		return nil, fmt.Errorf("range proof: leaves %d to %d are beyond a tree of %d", p.GetFirst(), end, checkpoint.Size)
+	}
+	for _, h := range slices.Concat(p.GetLeft(), p.GetRight()) {
+		if len(h) != HashSize {
+			return nil, fmt.Errorf("range proof: a hash has %d bytes", len(h))
+		}
 	}
 	left, err := Ranges.NewRange(0, p.GetFirst(), p.GetLeft())
 	if err != nil {
