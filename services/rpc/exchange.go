@@ -12,6 +12,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 )
@@ -19,8 +20,9 @@ import (
 // ExchangeService serves what moves records.
 type ExchangeService struct {
 	exchangev1.UnimplementedExchangeServiceServer
-	DB     *store.DB
-	Intake *intake.Intake
+	DB      *store.DB
+	Intake  *intake.Intake
+	Queries *query.Queries
 }
 
 // Publish implements the service.
@@ -118,4 +120,9 @@ func (s *ExchangeService) GetLastPosition(ctx context.Context, r *exchangev1.Get
 		Position: &exchangev1.SourcePosition{Source: r.Source, Position: position},
 		At:       timestamppb.New(time.UnixMicro(at).UTC()),
 	}, nil
+}
+
+// Query implements the service.
+func (s *ExchangeService) Query(ctx context.Context, r *exchangev1.QueryRequest) (*exchangev1.QueryResponse, error) {
+	return s.Queries.Answer(ctx, CallerOf(ctx), r)
 }

@@ -18,12 +18,15 @@ import (
 	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/store"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	"github.com/huitong-bus/huitong/services/rpc"
 )
 
@@ -35,6 +38,7 @@ type Node struct {
 	Journal   *journal.Journal
 	Catalogue *catalog.Catalogue
 	Policy    *access.Policy
+	Index     *inspect.Index
 	Bus       *bus.Bus
 
 	refusals *access.Refusals
@@ -71,6 +75,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := n.openCatalogue(ctx); err != nil {
+		return err
+	}
+	if err := n.openIndex(ctx); err != nil {
 		return err
 	}
 	n.openBus()
@@ -122,6 +129,15 @@ func (n *Node) openCatalogue(ctx context.Context) (err error) {
 	return nil
 }
 
+func (n *Node) openIndex(ctx context.Context) (err error) {
+	n.Index, err = inspect.OpenIndex(ctx, inspect.IndexConfig{DB: n.DB, Journal: n.Journal, Keyring: n.Identity.Keyring, Log: n.Log})
+	if err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { n.Index.Close(); return nil })
+	return nil
+}
+
 func (n *Node) openBus() {
 	n.Bus = bus.Open(bus.Config{
 		URL: n.NATS, Dir: filepath.Join(n.Dir, "jetstream"), Replicas: n.Replicas, Retention: n.Retention,
@@ -138,6 +154,7 @@ func (n *Node) openServer() error {
 	cataloguev1.RegisterCatalogueServiceServer(n.server, &rpc.CatalogueService{Catalogue: n.Catalogue, Identity: n.Identity})
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
+	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())
 	n.closing(func(ctx context.Context) error { n.server.Close(ctx); return nil })
 	return nil
 }
@@ -149,7 +166,18 @@ func (n *Node) exchangeService() *rpc.ExchangeService {
 			Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring,
 			MaxRecords: n.MaxCallRecords, MaxRecordBytes: n.MaxRecordBytes, MaxCallBytes: n.MaxCallBytes,
 		},
+		Queries: &query.Queries{
+			DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
+			Keyring: n.Identity.Keyring, Index: n.Index, Clock: n.Clock,
+		},
 	}
+}
+
+func (n *Node) ledgerService() *rpc.LedgerService {
+	return &rpc.LedgerService{Ledger: &inspect.Ledger{
+		DB: n.DB, Journal: n.Journal, Index: n.Index, Keys: n.Identity.Keyring,
+		Policy: n.Policy, Refusals: n.refusals, VerifierKey: n.LedgerKey(),
+	}}
 }
 
 // Address is where the exchange listens.
