@@ -3,6 +3,8 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -175,4 +177,36 @@ func PayloadsOf(ctx context.Context, p *store.Part, tx store.Tx, records []Prese
 		return err
 	})
 	return found, err
+}
+
+// sequencesAtOnce is how many places one statement looks up.
+const sequencesAtOnce = 32
+
+var bySequences = rowColumns + "WHERE s.topic = $1 AND s.pos > 0 AND s.pos IN (" + func() string {
+	places := make([]string, sequencesAtOnce)
+	for i := range places {
+		places[i] = "$" + strconv.Itoa(i+2)
+	}
+	return strings.Join(places, ",")
+}() + ") ORDER BY s.pos"
+
+// BySequences reads publications of a topic by their sequences, in order; those
+// that are not there are left out.
+func BySequences(ctx context.Context, tx store.Tx, topic int64, sequences []uint64) ([]Row, error) {
+	var found []Row
+	for len(sequences) > 0 {
+		n := min(len(sequences), sequencesAtOnce)
+		args := make([]any, 1+sequencesAtOnce)
+		args[0] = topic
+		for i := range sequencesAtOnce {
+			// The last stands in for those that are not asked for.
+			args[i+1] = int64(sequences[min(i, n-1)])
+		}
+		rows, err := queryRows(ctx, tx, bySequences, args...)
+		if err != nil {
+			return nil, err
+		}
+		found, sequences = append(found, rows...), sequences[n:]
+	}
+	return found, nil
 }

@@ -1,0 +1,227 @@
+package subscription
+
+import (
+	"container/heap"
+
+	"github.com/huitong-bus/huitong/exchange/bus"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+)
+
+// state is where a delivery is on its way.
+type state uint8
+
+const (
+	// waiting: an earlier version of its record is not settled.
+	waiting state = iota
+	// ready to be put into the next release.
+	ready
+	// delayed until it is due.
+	delayed
+	// prepared is part of a release that is not committed yet.
+	prepared
+	// flying: sent, and not settled.
+	flying
+	// gone: settled, or no longer this member's.
+	gone
+)
+
+// item is a delivery that is not settled.
+type item struct {
+	sequence uint64
+	// key names the record within the topic.
+	key      string
+	index    uint64 // of its entry
+	lane     *lane
+	state    state
+	late     bool
+	attempts uint32
+	due      int64
+	// row is what is to be sent; nil where it must be read from the journal.
+	row *journal.Row
+	// detail is the detail hash of the newest attempt, before of that before.
+	detail, before [verify.HashSize]byte
+	size           uint64
+	flight         *flight
+	place          int // in its flight
+	// next is the next version of the same record that waits; the first of them
+	// knows the last.
+	next, last *item
+}
+
+// lane is a lane that this member holds.
+type lane struct {
+	number uint32
+	epoch  int64
+	// seen is the sequence up to which the lane was looked at; in the row it may
+	// be less.
+	seen, written uint64
+	// floor is the sequence up to which everything is settled, by the row.
+	floor uint64
+	// items are in the order of their sequences; those gone are dropped when the
+	// row is encoded.
+	items []*item
+	count int
+	// flying counts what is prepared or flying.
+	flying int
+	// dirty: the row does not say all that must be known of the lane.
+	dirty bool
+	// full: it reads on only when some of it is settled.
+	full bool
+	// leaving: it is given back once nothing of it is under way, or at that time.
+	leaving int64
+	// lost: the lane has another holder, or none; what was settled of it and is
+	// not committed does not count.
+	lost bool
+}
+
+// queues holds what a session knows of deliveries that are not settled.
+type queues struct {
+	lanes   map[uint32]*lane
+	items   map[uint64]*item
+	records map[string]*item
+	ready   []*item
+	delayed delays
+	// kept is the size of what is kept in memory for items that cannot go yet.
+	kept int
+}
+
+func newQueues() queues {
+	return queues{lanes: map[uint32]*lane{}, items: map[uint64]*item{}, records: map[string]*item{}}
+}
+
+// maxKept bounds what is kept in memory of waiting items; beyond, they are read
+// from the journal once more.
+const maxKept = 4 << 20
+
+// add takes in a delivery. Of each record, the first goes and others wait.
+func (q *queues) add(it *item) {
+	q.items[it.sequence] = it
+	it.lane.insert(it)
+	head := q.records[it.key]
+	if head == nil {
+		q.records[it.key] = it
+		it.last = it
+		q.goOn(it)
+		return
+	}
+	it.state = waiting
+	head.last.next = it
+	head.last = it
+	if it.row != nil {
+		if q.kept += len(it.row.Body); q.kept > maxKept {
+			q.kept -= len(it.row.Body)
+			it.row = nil
+		}
+	}
+}
+
+// insert keeps the items in order: nearly always at the end.
+func (l *lane) insert(it *item) {
+	l.count++
+	i := len(l.items)
+	for i > 0 && l.items[i-1].sequence > it.sequence {
+		i--
+	}
+	l.items = append(l.items, nil)
+	copy(l.items[i+1:], l.items[i:])
+	l.items[i] = it
+}
+
+// goOn makes an item ready, now or when it is due.
+func (q *queues) goOn(it *item) {
+	if it.due != 0 {
+		it.state = delayed
+		heap.Push(&q.delayed, it)
+		return
+	}
+	it.state = ready
+	q.ready = append(q.ready, it)
+}
+
+// delay lets an item be sent again at a time.
+func (q *queues) delay(it *item, due int64) {
+	it.lane.dirty = true
+	it.due = due
+	q.goOn(it)
+}
+
+// release makes ready what is due.
+func (q *queues) releaseDue(now int64) {
+	for len(q.delayed) > 0 && q.delayed[0].due <= now {
+		it := heap.Pop(&q.delayed).(*item)
+		if it.state != delayed {
+			continue
+		}
+		it.due, it.state = 0, ready
+		q.ready = append(q.ready, it)
+	}
+}
+
+// settle removes an item and lets the next version of its record go.
+func (q *queues) settle(it *item) {
+	it.state = gone
+	it.lane.count--
+	it.lane.dirty = true
+	it.land()
+	delete(q.items, it.sequence)
+	next := it.next
+	if next == nil {
+		delete(q.records, it.key)
+		return
+	}
+	next.last = it.last
+	q.records[it.key] = next
+	it.next = nil
+	if next.row != nil {
+		q.kept -= len(next.row.Body)
+	}
+	q.goOn(next)
+}
+
+// lane finds the lane of a record; nil if this member does not hold it.
+func (q *queues) lane(keyToken []byte, lanes uint32) *lane {
+	return q.lanes[laneOf(bus.Bucket(keyToken), lanes)]
+}
+
+// encode gives the lane's row. What was never sent and lies at the end is left
+// out: it is read again from there.
+func (l *lane) encode() laneWrite {
+	kept := l.items[:0]
+	for _, it := range l.items {
+		if it.state != gone {
+			kept = append(kept, it)
+		}
+	}
+	clear(l.items[len(kept):])
+	l.items = kept
+	end, seen := len(kept), l.seen
+	for end > 0 && kept[end-1].attempts == 0 && kept[end-1].due == 0 && !kept[end-1].late {
+		end--
+		seen = kept[end].sequence - 1
+	}
+	set := make([]unsettled, end)
+	for i, it := range kept[:end] {
+		set[i] = unsettled{sequence: it.sequence, attempts: it.attempts, due: it.due, late: it.late}
+	}
+	return laneWrite{lane: l, seen: seen, floor: floorOf(seen, set), row: encodeRow(seen, set)}
+}
+
+// delays is a heap of items by the time they are due.
+type delays []*item
+
+func (d delays) Len() int           { return len(d) }
+func (d delays) Less(i, j int) bool { return d[i].due < d[j].due }
+func (d delays) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
+
+// Push is for container/heap.
+func (d *delays) Push(x any) { *d = append(*d, x.(*item)) }
+
+// Pop is for container/heap.
+func (d *delays) Pop() any {
+	old := *d
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*d = old[:len(old)-1]
+	return it
+}
