@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/tap"
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/fault"
@@ -30,8 +31,9 @@ func CallerOf(ctx context.Context) *identity.Caller {
 	return c
 }
 
-// authenticate finds the caller by the connection's certificate.
-func (s *Server) authenticate(ctx context.Context, method string) (*identity.Caller, error) {
+// identify finds the caller by the connection's certificate. With an error it may
+// not call; somebody known is given beside it.
+func (s *Server) identify(ctx context.Context, method string) (*identity.Caller, error) {
 	if strings.HasPrefix(method, healthPrefix) {
 		return nil, nil
 	}
@@ -47,6 +49,21 @@ func (s *Server) authenticate(ctx context.Context, method string) (*identity.Cal
 	if shown.err != nil {
 		err = shown.err
 	}
+	return caller, err
+}
+
+// tap turns strangers away before their message is read: what nobody may send
+// costs no memory. It must not wait, for the connection waits for it.
+func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if caller, err := s.identify(ctx, info.FullMethodName); err != nil && caller == nil {
+		return nil, s.conclude(ctx, info.FullMethodName, nil, time.Now(), err)
+	}
+	return ctx, nil
+}
+
+// authenticate finds the caller, who may call now.
+func (s *Server) authenticate(ctx context.Context, method string) (*identity.Caller, error) {
+	caller, err := s.identify(ctx, method)
 	if err == nil {
 		return caller, nil
 	}

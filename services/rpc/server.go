@@ -29,7 +29,7 @@ const (
 	// DefaultMaxMessage is a call of 8 MiB of records and what surrounds them.
 	DefaultMaxMessage = 10 << 20
 	// maxStreams bounds the calls under way on one connection.
-	maxStreams = 1000
+	maxStreams = 256
 	// maxHeaders bounds a call's headers, in bytes.
 	maxHeaders = 16 << 10
 	// handshake bounds how long a connection may take to be set up.
@@ -91,6 +91,7 @@ func NewServer(c Config) *Server {
 		grpc.ForceServerCodecV2(codec()),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
+		grpc.InTapHandle(s.tap),
 		grpc.MaxRecvMsgSize(c.MaxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaders),
