@@ -43,8 +43,11 @@ func (a *app) grantCreate() *cobra.Command {
 			}
 			g.Topic = args[0]
 			resp, err := access(c).CreateGrant(ctx, &accessv1.CreateGrantRequest{Grant: g, ValidateOnly: dry})
+			if err = fault.FromStatus(err); fault.RuleOf(err) == "field.unknown" {
+				return advise(err, "the topic names its contract (huitong topic show %s), and that its fields (huitong contract show …)", g.Topic)
+			}
 			if err != nil {
-				return fault.FromStatus(err)
+				return err
 			}
 			return a.changed(resp, dry, "grant %s created", resp.GetGrant().GetId())
 		}),

@@ -68,7 +68,7 @@ func (l *load) report(err error, rejects string) error {
 		return errors.Join(err, printed)
 	}
 	if err != nil {
-		if l.source != "" && !l.dry {
+		if k := fault.KindOf(err); l.source != "" && !l.dry && (k.Retryable() || k == fault.Canceled) {
 			return advise(err, "the same command goes on where this run stopped")
 		}
 		return err
