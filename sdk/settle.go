@@ -146,6 +146,7 @@ func (s *settler) next(sign func(sequences []uint64, details [][]byte) ([]byte, 
 		return m, nil
 	}
 	var err error
+	m.DetailHashes = details
 	m.Signature, err = sign(m.Acks, details)
 	return m, err
 }

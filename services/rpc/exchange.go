@@ -17,9 +17,11 @@ import (
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 )
 
-// ExchangeService serves what moves records.
+// ExchangeService serves what moves records. It implements every method, and the
+// compiler sees to it.
 type ExchangeService struct {
-	exchangev1.UnimplementedExchangeServiceServer
+	exchangev1.UnsafeExchangeServiceServer
+	SubscriptionService
 	DB      *store.DB
 	Intake  *intake.Intake
 	Queries *query.Queries

@@ -23,6 +23,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/store"
+	"github.com/huitong-bus/huitong/exchange/subscription"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -41,10 +42,11 @@ type Node struct {
 	Index     *inspect.Index
 	Bus       *bus.Bus
 
-	refusals *access.Refusals
-	server   *rpc.Server
-	listener net.Listener
-	broken   chan error
+	refusals      *access.Refusals
+	subscriptions *subscription.Manager
+	server        *rpc.Server
+	listener      net.Listener
+	broken        chan error
 	// closers end the parts, the last first.
 	closers []func(ctx context.Context) error
 }
@@ -81,6 +83,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.openBus()
+	n.openSubscriptions()
 	return n.openServer()
 }
 
@@ -146,6 +149,14 @@ func (n *Node) openBus() {
 	n.closing(func(context.Context) error { n.Bus.Close(); return nil })
 }
 
+func (n *Node) openSubscriptions() {
+	n.subscriptions = subscription.Open(subscription.Config{
+		DB: n.DB, Journal: n.Journal, Bus: n.Bus, Catalogue: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
+		Keyring: n.Identity.Keyring, Instance: n.Instance, Clock: n.Clock, Log: n.Log,
+	})
+	n.closing(func(ctx context.Context) error { n.subscriptions.Close(ctx); return nil })
+}
+
 func (n *Node) openServer() error {
 	n.server = rpc.NewServer(rpc.Config{
 		Identity: n.Identity, Callers: n.Catalogue, Refusals: n.refusals, Clock: n.Clock, Log: n.Log,
@@ -161,7 +172,8 @@ func (n *Node) openServer() error {
 
 func (n *Node) exchangeService() *rpc.ExchangeService {
 	return &rpc.ExchangeService{
-		DB: n.DB,
+		SubscriptionService: rpc.SubscriptionService{Subscriptions: n.subscriptions},
+		DB:                  n.DB,
 		Intake: &intake.Intake{
 			Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring,
 			MaxRecords: n.MaxCallRecords, MaxRecordBytes: n.MaxRecordBytes, MaxCallBytes: n.MaxCallBytes,
