@@ -4,9 +4,33 @@ GO    ?= go
 # The module whose .proto file defines the validation rules.
 PROTOVALIDATE := v1.2.2
 
+# Flags for go test, for example TESTFLAGS=-v or TESTFLAGS='-run Heal'.
+TESTFLAGS ?=
+# How long each fuzz target runs.
+FUZZTIME ?= 5s
+# What `make breaking` compares the contracts with: the last tag before this
+# commit, else the commit before it.
+BASE ?= $(shell git describe --tags --abbrev=0 HEAD^ 2>/dev/null || git rev-parse -q --verify HEAD^)
+
+# Packages where goroutines meet run under the race detector. The others gain
+# little from it and would take the time of these.
+RACE_PACKAGES := ./exchange/store/... ./exchange/journal/... ./exchange/bus/... ./exchange/subscription/... ./sdk/...
+# The race detector needs a C compiler, everything else needs Go alone.
+RACE := $(if $(shell command -v gcc || command -v clang),-race)
+
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: test
+test: ## All tests, on SQLite and embedded NATS; HUITONG_TEST_DATABASE names a PostgreSQL instead
+	@test -n "$(RACE)" || echo "NO C COMPILER: the race detector is off" >&2
+	$(GO) test $(RACE) $(TESTFLAGS) $$($(GO) list $(RACE_PACKAGES))
+	$(GO) test $(TESTFLAGS) $$($(GO) list ./... | grep -vxF "$$($(GO) list $(RACE_PACKAGES))")
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME
+	GO=$(GO) FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 .PHONY: proto-deps
 proto-deps:
@@ -26,3 +50,11 @@ lint: proto-deps ## buf lint, go vet, gofmt and staticcheck
 	$(GO) vet ./...
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(TOOL) staticcheck ./...
+
+.PHONY: breaking
+breaking: proto-deps ## What changed incompatibly in the contracts since BASE; informs, does not forbid
+	BASE=$(BASE) .ci/breaking $(TOOL) buf
+
+.PHONY: vuln
+vuln: ## Known vulnerabilities in what is called
+	.ci/vuln $(TOOL) govulncheck
