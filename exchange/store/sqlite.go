@@ -58,7 +58,11 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	db.closers = append(db.closers, write.Close)
+	db.closers = append(db.closers, write.Close, func() error {
+		// Nobody reads any more: the log goes into the database, whole.
+		_, err := write.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+		return err
+	})
 	if err := write.Ping(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
