@@ -44,9 +44,10 @@ func (t *tail) add(b *batch) {
 		t.bytes -= len(t.rows[drop].Leaf) + len(t.rows[drop].Body)
 		t.from = t.rows[drop].Index + 1
 	}
-	if drop > 0 {
-		t.rows = append([]Row(nil), t.rows[drop:]...)
-	}
+	// What is cut off goes with the next growth of the slice; till then it holds
+	// nothing.
+	clear(t.rows[:drop])
+	t.rows = t.rows[drop:]
 }
 
 // Tail gives the publications from an entry on, if they are still in memory, and
