@@ -15,14 +15,18 @@ import (
 )
 
 const (
-	// walSoft is the size of the write-ahead log past which it is copied into
-	// the database beside the writer.
-	walSoft = 16 << 20
-	// walHard is the size past which the writer waits for that and starts the
-	// log anew.
-	walHard = 64 << 20
-	// walLook is how often the size is looked at.
-	walLook = 100 * time.Millisecond
+	// pageSize is that of the database. Larger pages make the log longer: a
+	// commit writes every page that it touched, and each record touches one that
+	// no other does.
+	pageSize = 4096
+	// logSoft is how many pages of the write-ahead log may wait to be copied into
+	// the database. The more wait, the more often one copy stands for several
+	// changes of a page.
+	logSoft = 32 << 20 / pageSize
+	// logHard is the length past which the writer pauses and starts the log anew.
+	logHard = 64 << 20 / pageSize
+	// logLook is how often the log is looked at.
+	logLook = 100 * time.Millisecond
 )
 
 type sqliteDialect struct{}
@@ -51,8 +55,10 @@ func openSQLite(ctx context.Context, dir string) (*DB, error) {
 }
 
 func (db *DB) openFile(ctx context.Context, path, synchronous string, readers int) (*Part, error) {
-	pragmas := "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(0)&_pragma=journal_mode(WAL)" +
-		"&_pragma=page_size(8192)&_pragma=wal_autocheckpoint(0)&_pragma=temp_store(2)"
+	// The page size comes before the journal mode, which creates the file; the
+	// driver runs _pragma in the order of their names, and _journal_mode last.
+	pragmas := fmt.Sprintf("?_pragma=busy_timeout(10000)&_pragma=foreign_keys(0)&_pragma=page_size(%d)&_journal_mode=WAL"+
+		"&_pragma=wal_autocheckpoint(0)&_pragma=temp_store(2)&_pragma=journal_size_limit(%d)", pageSize, 2*logHard*pageSize)
 	write, err := sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=cache_size(-49152)&_pragma=synchronous("+synchronous+")")
 	if err != nil {
 		return nil, err
@@ -79,7 +85,7 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	}
 	p := &Part{dialect: sqliteDialect{}, write: writer, read: &prepared{DB: read}, begin: "BEGIN IMMEDIATE"}
 	stop := make(chan struct{})
-	p.breathe = keepLogSmall(p, path+"-wal", stop)
+	p.breathe = keepLogShort(p, stop)
 	db.closers = append(db.closers, func() error {
 		close(stop)
 		return writer.conn.Close()
@@ -87,36 +93,42 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	return p, nil
 }
 
-// keepLogSmall copies the log into the database beside the writer and returns
-// what the writer calls between two commits.
-func keepLogSmall(p *Part, wal string, stop <-chan struct{}) func(context.Context) error {
+// checkpoint runs a checkpoint of the write-ahead log and gives its length and
+// how much of it was copied, in pages. NOOP only looks.
+func checkpoint(ctx context.Context, tx Tx, mode string) (length, copied int, err error) {
+	var busy int
+	err = tx.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &length, &copied)
+	return length, copied, err
+}
+
+// keepLogShort copies the log into the database beside the writer and returns
+// what the writer calls between two commits. A log that is started anew is
+// written over: that is quicker to sync than a file that grows.
+func keepLogShort(p *Part, stop <-chan struct{}) func(context.Context) error {
 	var full atomic.Bool
-	size := func() int64 {
-		info, err := os.Stat(wal)
-		if err != nil {
-			return 0
+	look := func(ctx context.Context) {
+		if full.Load() {
+			return // the writer has not come by yet
 		}
-		return info.Size()
-	}
-	checkpoint := func(ctx context.Context, tx Tx, mode string) error {
-		_, err := tx.ExecContext(ctx, "PRAGMA wal_checkpoint("+mode+")")
-		return err
+		length, copied, err := checkpoint(ctx, p.read, "NOOP")
+		if err != nil || length <= logHard && length-copied <= logSoft {
+			return
+		}
+		// PASSIVE waits for nobody; an error is met again at the next look.
+		if _, _, err = checkpoint(ctx, p.read, "PASSIVE"); err == nil && length > logHard {
+			// Little is left to copy while the writer pauses.
+			full.Store(true)
+		}
 	}
 	go func() {
-		tick := time.NewTicker(walLook)
+		tick := time.NewTicker(logLook)
 		defer tick.Stop()
 		for {
 			select {
 			case <-stop:
 				return
 			case <-tick.C:
-			}
-			switch n := size(); {
-			case n > walHard:
-				full.Store(true)
-			case n > walSoft:
-				// PASSIVE waits for nobody; an error is met again at the next look.
-				_ = checkpoint(context.Background(), p.read, "PASSIVE")
+				look(context.Background())
 			}
 		}
 	}()
@@ -129,7 +141,7 @@ func keepLogSmall(p *Part, wal string, stop <-chan struct{}) func(context.Contex
 			return err
 		}
 		defer release()
-		err = checkpoint(ctx, tx, "TRUNCATE")
+		_, _, err = checkpoint(ctx, tx, "RESTART")
 		full.Store(false)
 		return err
 	}

@@ -24,7 +24,9 @@ func (p pooled) acquire(ctx context.Context) (Tx, func(), error) {
 }
 
 // single is SQLite's one writing connection, with its prepared statements:
-// preparing one anew costs more than running it.
+// preparing one anew costs more than running it. Its statements are not cut off
+// by the end of a context, only not begun any more: they are short, and watching
+// for it costs as much as running one.
 type single struct {
 	conn  *sql.Conn
 	turn  chan struct{}
@@ -68,6 +70,10 @@ func (s *single) get(ctx context.Context, query string) *sql.Stmt {
 }
 
 func (s *single) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	ctx = context.WithoutCancel(ctx)
 	if prepared := s.get(ctx, query); prepared != nil {
 		return prepared.ExecContext(ctx, args...)
 	}
@@ -75,6 +81,10 @@ func (s *single) ExecContext(ctx context.Context, query string, args ...any) (sq
 }
 
 func (s *single) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	ctx = context.WithoutCancel(ctx)
 	if prepared := s.get(ctx, query); prepared != nil {
 		return prepared.QueryContext(ctx, args...)
 	}
@@ -82,6 +92,9 @@ func (s *single) QueryContext(ctx context.Context, query string, args ...any) (*
 }
 
 func (s *single) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
 	if prepared := s.get(ctx, query); prepared != nil {
 		return prepared.QueryRowContext(ctx, args...)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // TestWriteAheadLogStaysSmall: under a writer that never rests and readers that
-// read page after page, the log is started anew before it grows without bound,
+// read page after page, the log is written over before it grows without bound,
 // and nothing is missing afterwards.
 func TestWriteAheadLogStaysSmall(t *testing.T) {
 	dir := t.TempDir()
@@ -36,9 +36,9 @@ func TestWriteAheadLogStaysSmall(t *testing.T) {
 			}
 		})
 	}
-	const groups, each = 100, 1 << 20
+	const groups, each = 200, 1 << 20
 	leaf := make([]byte, each)
-	largest, resets, before := int64(0), 0, int64(0)
+	largest := int64(0)
 	for n := range groups {
 		must(t, db.Journal.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
 			_, err := tx.ExecContext(ctx, "INSERT INTO ledger (idx, leaf) VALUES ($1, $2)", n, leaf)
@@ -47,15 +47,12 @@ func TestWriteAheadLogStaysSmall(t *testing.T) {
 		must(t, db.Journal.Breathe(t.Context()))
 		info, err := os.Stat(filepath.Join(dir, "journal.db-wal"))
 		must(t, err)
-		if info.Size() < before {
-			resets++
-		}
-		before, largest = info.Size(), max(largest, info.Size())
+		largest = max(largest, info.Size())
 	}
 	stop()
 	readers.Wait()
-	if resets == 0 || largest > 150<<20 {
-		t.Fatalf("%d MiB written: the log was reset %d times and grew to %d MiB", groups, resets, largest>>20)
+	if largest > 150<<20 {
+		t.Fatalf("%d MiB written: the log grew to %d MiB", groups, largest>>20)
 	}
 	var n int
 	must(t, db.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM ledger").Scan(&n))
