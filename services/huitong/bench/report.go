@@ -94,7 +94,7 @@ func (r *Report) write(w io.Writer) error {
 	}
 	fmt.Fprint(w, "\n\n")
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "rate/s\tp50 ms\tp99 ms\tallocs\tRSS MiB\trecords\t")
+	fmt.Fprintln(t, "rate/s\tp50 ms\tp99 ms\tCPU µs\tallocs\tRSS MiB\trecords\t")
 	for _, row := range r.Rows {
 		kind := ""
 		if row.Reference {
@@ -104,8 +104,8 @@ func (r *Report) write(w io.Writer) error {
 		if note != "" {
 			note = "; " + note
 		}
-		fmt.Fprintf(t, "%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%d\t  %s%s%s\n",
-			row.Rate, row.P50, row.P99, row.Allocations, row.Resident, row.Records, kind, row.Name, note)
+		fmt.Fprintf(t, "%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%d\t  %s%s%s\n",
+			row.Rate, row.P50, row.P99, row.Processor, row.Allocations, row.Resident, row.Records, kind, row.Name, note)
 	}
 	if err := t.Flush(); err != nil {
 		return err
