@@ -193,7 +193,7 @@ func (c *check) content(p *exchangev1.Publication, t *topicCheck, r *journal.Rec
 	r.Leaf.PayloadCommitment = commitment[:]
 	r.Leaf.Contract, r.Leaf.ContractVersion = l.contract.Name(), l.contract.Version()
 	r.HasPayload = true
-	r.ValidFrom, r.ValidUntil = dayOr(record.ValidFrom, minDay), dayOr(record.ValidUntil, maxDay)
+	r.ValidFrom, r.ValidUntil = ValidDays(record)
 	opening.Key, opening.Payload = record.Key, payload
 	for i, s := range record.Subjects {
 		subject := &ledgerv1.Subject{Type: s.Type, Number: s.Number, Role: s.Role}
@@ -232,6 +232,12 @@ const (
 	minDay = -1 << 40
 	maxDay = 1 << 40
 )
+
+// ValidDays gives the first and the last day on which a record is valid, as days
+// since 1970-01-01.
+func ValidDays(r *contract.Record) (from, until int64) {
+	return dayOr(r.ValidFrom, minDay), dayOr(r.ValidUntil, maxDay)
+}
 
 // dayOr gives a calendar date as days since 1970-01-01.
 func dayOr(date string, otherwise int64) int64 {

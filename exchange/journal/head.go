@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -69,11 +68,11 @@ func (h *Head) seal(g *ledger.Growth, signer note.Signer) error {
 		return err
 	}
 	h.Size, h.Edge = g.Size(), g.Edge()
-	h.Group = make([]byte, 16)
-	if _, err := rand.Read(h.Group); err != nil {
+	h.Checkpoint, err = verify.SignCheckpoint(&verify.Checkpoint{Origin: h.Origin, Size: h.Size, Root: root}, signer)
+	if err != nil {
 		return err
 	}
-	h.Checkpoint, err = verify.SignCheckpoint(&verify.Checkpoint{Origin: h.Origin, Size: h.Size, Root: root}, signer)
+	h.Group, err = newGroup(h.Checkpoint)
 	return err
 }
 

@@ -42,7 +42,10 @@ func (b *batch) publish(ctx context.Context, tx store.Tx, p *Publish) (answer, e
 		o.Index, o.At, o.Leaf = entry.Index, entry.AtUs, leaf
 		body, tokens := r.Sealed, r.Tokens
 		if r.Leaf.Operation == ledgerv1.Operation_OPERATION_ERASE {
-			body, tokens = nil, nil
+			body = nil
+			if tokens, err = sealEraser(b.j.Sealer, b.head.Origin, r.Leaf.Topic, r.KeyToken); err != nil {
+				return a, err
+			}
 		}
 		b.seal(entry.Index, r.topicNumber, int64(r.Leaf.Sequence), d.prev, r.KeyToken, tokens, body)
 		commit.Leaves = append(commit.Leaves, leaf)

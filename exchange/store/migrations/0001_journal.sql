@@ -5,7 +5,7 @@ CREATE TABLE head (
   size       INTEGER NOT NULL, -- entries in the ledger
   at         INTEGER NOT NULL, -- time of the last entry, µs UTC
   policy     INTEGER NOT NULL, -- changes of policy
-  group_id   BLOB    NOT NULL, -- random, of the last group: tells whether a lost COMMIT took effect
+  group_id   BLOB    NOT NULL, -- of the last group: tells whether a lost COMMIT took effect
   edge       BLOB    NOT NULL, -- right edge of the tree: hashes of its perfect subtrees, largest first
   sequences  BLOB    NOT NULL, -- last stream sequence of each partition, 8 bytes each
   checkpoint BLOB    NOT NULL  -- signed note over size and root
@@ -17,7 +17,9 @@ CREATE TABLE ledger (
   leaf BLOB NOT NULL
 );
 
--- What the ledger commits to, sealed. Erasure sets body and tokens to NULL.
+-- What the ledger commits to, sealed. Erasure sets key_token, tokens and body of
+-- every version to NULL; the row of the erase operation keeps its key_token, with
+-- a seal that binds it in place of tokens.
 CREATE TABLE sealed (
   idx       INTEGER PRIMARY KEY,
   topic     INTEGER NOT NULL, -- number of the topic; 0 where the entry is no publication
