@@ -24,6 +24,9 @@ type dialect interface {
 	// clock selects the database's time in µs UTC; empty if it has none of its
 	// own.
 	clock() string
+	// verify selects "ok", or what the engine finds wrong with its structures;
+	// empty if it has no such check.
+	verify() string
 }
 
 // Refused says that the engine answered, and what it answered is about the

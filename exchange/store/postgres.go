@@ -55,6 +55,7 @@ func (postgresDialect) clock() string {
 	return "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 }
 func (postgresDialect) lockRow() string { return " FOR UPDATE" }
+func (postgresDialect) verify() string  { return "" }
 
 var errRolledBack = errors.New("a statement had failed, so COMMIT rolled the transaction back")
 

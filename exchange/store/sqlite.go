@@ -150,6 +150,7 @@ func keepLogShort(p *Part, stop <-chan struct{}) func(context.Context) error {
 func (sqliteDialect) schema(text string) string { return text }
 func (sqliteDialect) lockRow() string           { return "" }
 func (sqliteDialect) clock() string             { return "" }
+func (sqliteDialect) verify() string            { return "PRAGMA integrity_check(1)" }
 
 // commit: what SQLite could not commit is rolled back, unless the disk failed,
 // after which nothing about the file is certain.
