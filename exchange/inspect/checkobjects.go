@@ -70,7 +70,7 @@ func (o *objects) held(table string, id objectID, version, changed uint64, body 
 	switch {
 	case !bytes.Equal(digest[:], known.digest):
 		return wrong(table, name, "the row is not what entry %d commits to", known.index)
-	case version != 0 && version != known.version:
+	case version != known.version:
 		return wrong(table, name, "version is %d, by entry %d it is %d", version, known.index, known.version)
 	case known.policy != 0 && changed != known.policy:
 		return wrong(table, name, "changed is %d, by entry %d it is %d", changed, known.index, known.policy)
@@ -204,11 +204,12 @@ func (c *checker) checkGrants(ctx context.Context) error {
 // checkSubscriptions puts a subscription together as the API shows it, which is
 // what its digest is over.
 func (c *checker) checkSubscriptions(ctx context.Context) error {
-	return c.each(ctx, "subscriptions", "SELECT id, system, topic, spec, state, reason, created_at FROM subscriptions ORDER BY id", func(rows *sql.Rows) error {
+	return c.each(ctx, "subscriptions", "SELECT id, system, topic, spec, version, state, reason, created_at FROM subscriptions ORDER BY id", func(rows *sql.Rows) error {
 		var id, system, topic, reason string
+		var version uint64
 		var state, created int64
 		var spec []byte
-		if err := rows.Scan(&id, &system, &topic, &spec, &state, &reason, &created); err != nil {
+		if err := rows.Scan(&id, &system, &topic, &spec, &version, &state, &reason, &created); err != nil {
 			return err
 		}
 		c.report.Objects++
@@ -218,11 +219,15 @@ func (c *checker) checkSubscriptions(ctx context.Context) error {
 		}
 		m.Id, m.System, m.Topic, m.Reason = id, system, topic, reason
 		m.State, m.CreatedAt = exchangev1.SubscriptionState(state), timestamppb.New(time.UnixMicro(created).UTC())
+		if m.State == exchangev1.SubscriptionState_SUBSCRIPTION_STATE_LAPSED {
+			// It follows from the grant and is no change of the subscription.
+			m.State, m.Reason = exchangev1.SubscriptionState_SUBSCRIPTION_STATE_ACTIVE, ""
+		}
 		digested, err := catalog.Encode(m)
 		if err != nil {
 			return err
 		}
-		return c.objects.held("subscriptions", objectID{kind: "subscription", id: id}, 0, 0, digested)
+		return c.objects.held("subscriptions", objectID{kind: "subscription", id: id}, version, 0, digested)
 	})
 }
 
