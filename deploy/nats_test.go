@@ -1,6 +1,5 @@
-// Package deploy holds what runs an exchange for real; its tests see that the
-// files do what they say.
-package deploy
+// Tests that the files that run an exchange for real do what they say.
+package deploy_test
 
 import (
 	"testing"
