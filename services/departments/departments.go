@@ -32,6 +32,8 @@ const (
 type Published struct {
 	Records  int
 	Warnings int
+	// Topics counts records by topic.
+	Topics map[string]int
 	// Last is the receipt of the last record.
 	Last *sdk.Receipt
 }
@@ -39,6 +41,9 @@ type Published struct {
 func (p *Published) add(o Published) {
 	p.Records += o.Records
 	p.Warnings += o.Warnings
+	for topic, n := range o.Topics {
+		p.Topics[topic] += n
+	}
 	if o.Last != nil {
 		p.Last = o.Last
 	}
@@ -51,12 +56,13 @@ func publish[M proto.Message](ctx context.Context, p *sdk.Publisher, topic strin
 	if err != nil {
 		return Published{}, fmt.Errorf("publish %s: %w", topic, err)
 	}
-	var done Published
+	done := Published{Topics: map[string]int{topic: 0}}
 	for i, r := range results {
 		if r.Err != nil {
 			return done, fmt.Errorf("publish %s, record %d: %w", topic, i+1, r.Err)
 		}
-		done.add(Published{Records: 1, Warnings: len(r.Receipt.Warnings), Last: r.Receipt})
+		done.Records, done.Warnings, done.Last = done.Records+1, done.Warnings+len(r.Receipt.Warnings), r.Receipt
+		done.Topics[topic]++
 	}
 	return done, nil
 }

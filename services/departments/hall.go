@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
-	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
 )
 
@@ -13,66 +13,94 @@ import (
 // allowance for disabled persons in hardship.
 const HardshipSubsidy = "000711004000"
 
-// hallSubscription is the hall's name for what it subscribes to.
-const hallSubscription = "disability-certificates"
-
-// Hall is the service hall's system: it keeps the standing of disability
-// certificates as the subscription tells it, and asks the departments what an
-// applicant would otherwise have to bring.
+// Hall is the service hall's system: it keeps the standing of certificates as
+// its subscriptions tell it, and asks the departments what an applicant would
+// otherwise have to bring.
 type Hall struct {
 	client *sdk.Client
 
 	mu       sync.Mutex
-	standing map[string]sdk.Status // by the record's opaque token
-	received int
-	revoked  chan *sdk.Delivery
+	standing map[string]map[string]Standing // by topic and record key
+	changed  chan struct{}
+}
+
+// Standing is what the hall knows of a certificate.
+type Standing struct {
+	Status sdk.Status
+	Reason string
+	// Index is the ledger entry that says so, Came when the hall heard of it.
+	Index uint64
+	Came  time.Time
 }
 
 // NewHall makes the hall's system on a client of its own, which stays the
 // caller's to close.
 func NewHall(client *sdk.Client) *Hall {
-	return &Hall{client: client, standing: make(map[string]sdk.Status), revoked: make(chan *sdk.Delivery, 64)}
+	return &Hall{client: client, standing: make(map[string]map[string]Standing), changed: make(chan struct{})}
 }
 
-// Receive subscribes to disability certificates, from each one's present
-// version on. caughtUp is told when all that was published is here.
-func (h *Hall) Receive(ctx context.Context, caughtUp func()) (*sdk.Subscription, error) {
-	_, err := h.client.EnsureSubscription(ctx, sdk.NewSubscription{
-		Name: hallSubscription, Topic: Certificates, Start: sdk.FromCurrent(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("create subscription: %w", err)
+// Receive subscribes to topics, from each record's present version on, under
+// one shutdown.
+func (h *Hall) Receive(ctx context.Context, topics ...string) (*sdk.Group, error) {
+	g := sdk.NewGroup(ctx)
+	for _, topic := range topics {
+		_, err := h.client.EnsureSubscription(ctx, sdk.NewSubscription{Name: topic, Topic: topic, Start: sdk.FromCurrent()})
+		if err == nil {
+			err = g.Subscribe(h.client, topic, h.keep)
+		}
+		if err != nil {
+			g.Shutdown()
+			return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
+		}
 	}
-	return h.client.Subscribe(ctx, hallSubscription, sdk.Handle(h.keep), sdk.WithCaughtUp(caughtUp))
+	return g, nil
 }
 
-// keep notes one delivery. A delivery may come twice; noting it twice changes
-// the count only if it is another record.
-func (h *Hall) keep(ctx context.Context, d *sdk.Delivery, _ *recordsv1.Certificate) error {
-	h.mu.Lock()
-	h.standing[string(d.Token)] = d.Status
-	h.received = len(h.standing)
-	h.mu.Unlock()
-	if d.Status != sdk.Revoked {
-		return nil
-	}
-	select {
-	case h.revoked <- d:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// Received is how many certificates the hall knows of.
-func (h *Hall) Received() int {
+// keep notes one delivery. It may come twice: noting it twice changes nothing.
+func (h *Hall) keep(_ context.Context, d *sdk.Delivery) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.received
+	topic := h.standing[d.Topic]
+	if topic == nil {
+		topic = make(map[string]Standing)
+		h.standing[d.Topic] = topic
+	}
+	topic[d.Key] = Standing{Status: d.Status, Reason: d.Reason, Index: d.Index, Came: time.Now()}
+	close(h.changed)
+	h.changed = make(chan struct{})
+	return nil
 }
 
-// Revoked gives each revocation as it comes.
-func (h *Hall) Revoked() <-chan *sdk.Delivery { return h.revoked }
+// Received is how many certificates of a topic the hall knows of.
+func (h *Hall) Received(topic string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.standing[topic])
+}
+
+// Standing gives what the hall knows of a certificate.
+func (h *Hall) Standing(topic, key string) Standing {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.standing[topic][key]
+}
+
+// Await waits until what the hall knows satisfies a condition.
+func (h *Hall) Await(ctx context.Context, holds func() bool) error {
+	for {
+		h.mu.Lock()
+		changed := h.changed
+		h.mu.Unlock()
+		if holds() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // Ask queries one topic for one person in a case, as a clerk of the hall.
 func (h *Hall) Ask(ctx context.Context, topic, resident, clerk, number string) (*sdk.Answer, error) {

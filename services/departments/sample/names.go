@@ -1,6 +1,9 @@
 package sample
 
-import "math/rand/v2"
+import (
+	"fmt"
+	"math/rand/v2"
+)
 
 // Characters that make names; each is common, and the combinations are left to
 // chance.
@@ -25,3 +28,6 @@ func name(r *rand.Rand, surname rune, woman bool) string {
 }
 
 func surname(r *rand.Rand) rune { return surnames[r.IntN(len(surnames))] }
+
+// telephone makes a number under a prefix that no operator has.
+func telephone(r *rand.Rand) string { return fmt.Sprintf("990%08d", r.IntN(100_000_000)) }

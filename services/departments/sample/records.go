@@ -13,6 +13,7 @@ func day(t time.Time) string { return t.Format("2006-01-02") }
 
 // Persons are public security's records of everybody.
 func (c *City) Persons() []*recordsv1.Person {
+	r := c.stream(5)
 	var all []*recordsv1.Person
 	for _, f := range c.Families {
 		for _, p := range f.Members() {
@@ -22,7 +23,7 @@ func (c *City) Persons() []*recordsv1.Person {
 			}
 			all = append(all, &recordsv1.Person{
 				IdType: resident, IdNumber: p.Number, Name: p.Name, Sex: sex, BirthDate: day(p.Birth),
-				RegisteredRegion: Region, RegisteredAddress: p.Address,
+				RegisteredRegion: Region, RegisteredAddress: p.Address, Telephone: telephone(r),
 			})
 		}
 	}
