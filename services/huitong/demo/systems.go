@@ -33,23 +33,23 @@ func (s *systems) close() error {
 	return err
 }
 
-// prepare registers the city's departments, enrols their systems, lists topics
+// admit registers the city's departments, enrols their systems, lists topics
 // and grants the service hall what it needs. What it gives is to be closed,
 // also beside an error.
-func prepare(ctx context.Context, a *authority.Authority) (*systems, error) {
+func admit(ctx context.Context, a *authority.Authority) (*systems, error) {
 	s := &systems{sources: make(map[string]*sdk.Client)}
 	for _, source := range departments.Sources() {
-		client, err := join(ctx, a, source.Department, source.System, cataloguev1.Role_ROLE_DEPARTMENT)
+		client, err := register(ctx, a, source.Department, source.System, cataloguev1.Role_ROLE_DEPARTMENT)
 		if err != nil {
 			return s, err
 		}
 		s.sources[source.Department.Code] = client
 	}
 	var err error
-	if s.hall, err = join(ctx, a, sample.ServiceHall, "hall", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
+	if s.hall, err = register(ctx, a, sample.ServiceHall, "hall", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
 		return s, err
 	}
-	if s.auditor, err = join(ctx, a, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR); err != nil {
+	if s.auditor, err = register(ctx, a, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR); err != nil {
 		return s, err
 	}
 	// A second system of a department that has no grant on incomes.
@@ -67,14 +67,15 @@ func prepare(ctx context.Context, a *authority.Authority) (*systems, error) {
 	return s, nil
 }
 
-// join registers a department and enrols its first system.
-func join(ctx context.Context, a *authority.Authority, d sample.Department, system string, role cataloguev1.Role) (*sdk.Client, error) {
+// register registers a department and enrols its first system.
+func register(ctx context.Context, a *authority.Authority, d sample.Department, system string, role cataloguev1.Role) (*sdk.Client, error) {
 	if err := a.Register(ctx, &cataloguev1.Participant{Code: d.Code, Name: d.Name, Region: sample.Region}); err != nil {
 		return nil, err
 	}
 	return enrol(ctx, a, d, system, role)
 }
 
+// enrol enrols a system and connects as it.
 func enrol(ctx context.Context, a *authority.Authority, d sample.Department, system string, role cataloguev1.Role) (*sdk.Client, error) {
 	return a.Enrol(ctx, &cataloguev1.System{
 		Participant: d.Code, Name: system, Title: d.Name, Roles: []cataloguev1.Role{role},

@@ -24,15 +24,15 @@ type topic struct {
 func topics() []topic {
 	return []topic{
 		{departments.Persons, "人口基本信息", "Person", sample.PublicSecurity,
-			[]string{"id_type", "id_number", "name", "registered_region", "registered_address"}, false},
+			[]string{"id_type", "id_number", "name", "registered_region", "registered_address", "death_date"}, false},
 		{departments.Households, "户籍信息", "Household", sample.PublicSecurity,
 			[]string{"household_number", "kind", "members"}, false},
 		{departments.Marriages, "婚姻登记信息", "Marriage", sample.CivilAffairs,
-			[]string{"certificate_number", "state", "party_a_name", "party_b_name", "registered_date"}, false},
+			[]string{"certificate_number", "state", "party_a_name", "party_b_name", "registered_date"}, true},
 		{departments.Incomes, "工资收入信息", "Income", sample.HumanResources,
 			[]string{"record_number", "source", "period_from", "period_until", "gross_fen"}, false},
 		{departments.Properties, "不动产登记信息", "Property", sample.Housing,
-			[]string{"certificate_number", "ownership", "use", "floor_area_dm2"}, false},
+			[]string{"certificate_number", "ownership", "use", "floor_area_dm2"}, true},
 		{departments.Enterprises, "企业登记信息", "Enterprise", sample.MarketRegulation,
 			[]string{"credit_code", "name", "state"}, false},
 		{departments.Disabilities, "残疾人证信息", "Disability", sample.DisabledPersons,
