@@ -167,7 +167,7 @@ func (b *Bus) connect(ctx context.Context) (jetstream.JetStream, error) {
 		}
 		b.conn = conn
 	}
-	return jetstream.New(b.conn, jetstream.WithPublishAsyncMaxPending(4096))
+	return jetstream.New(b.conn)
 }
 
 // startServer runs the embedded server. Nobody but this process reaches it: it

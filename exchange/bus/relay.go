@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -76,11 +77,16 @@ func (r *relay) stored(ctx context.Context, size uint64) (rows []journal.Row, ne
 	return rows, next, nil
 }
 
+// answerWithin bounds the wait for JetStream's answer to a batch.
+const answerWithin = 30 * time.Second
+
 // publish sends rows, each expecting the one before as the stream's last, and
-// waits for all. A crash in between leaves a prefix; the next start goes on
-// behind it.
+// waits for the last one's answer, which stands for all: had one before it been
+// refused or lost, so would be every one behind. A crash in between leaves a
+// prefix; the next start goes on behind it.
 func (r *relay) publish(ctx context.Context, rows []journal.Row) error {
-	futures := make([]jetstream.PubAckFuture, 0, len(rows))
+	var last *nats.Msg
+	var expected uint64
 	for i := range rows {
 		m, sequence, err := r.partition.message(ctx, &rows[i])
 		if err != nil {
@@ -89,26 +95,29 @@ func (r *relay) publish(ctx context.Context, rows []journal.Row) error {
 		if m == nil {
 			continue
 		}
-		f, err := r.js.PublishMsgAsync(m, jetstream.WithExpectLastSequence(sequence-1))
-		if err != nil {
-			return err
+		m.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(sequence-1, 10)}
+		if last != nil {
+			if err := r.js.Conn().PublishMsg(last); err != nil {
+				return err
+			}
 		}
-		futures = append(futures, f)
+		last, expected = m, sequence
 	}
-	for _, f := range futures {
-		select {
-		case <-f.Ok():
-		case err := <-f.Err():
-			return fmt.Errorf("stream %s: %w", r.partition.name(), err)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if last == nil {
+		return nil
 	}
-	if len(futures) > 0 {
-		// A crash here leaves records relayed that the relay does not remember:
-		// at start it goes on from the stream's own last message.
-		crashpoint.Here("bus.after-relay")
+	waiting, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	answer, err := r.js.PublishMsg(waiting, last)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", r.partition.name(), err)
 	}
+	if answer.Sequence != expected {
+		return fmt.Errorf("stream %s: record %d came to stand at %d", r.partition.name(), expected, answer.Sequence)
+	}
+	// A crash here leaves records relayed that the relay does not remember: at
+	// start it goes on from the stream's own last message.
+	crashpoint.Here("bus.after-relay")
 	return nil
 }
 
