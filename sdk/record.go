@@ -33,7 +33,8 @@ type Record struct {
 	Topic     string
 	Operation Operation
 	Status    Status
-	// Version counts the record's versions from 1.
+	// Version counts the record's versions from 1; 0 where it is no longer known
+	// which this was (a notice, an erased record).
 	Version         uint64
 	Contract        string
 	ContractVersion uint32

@@ -723,7 +723,8 @@ type ReleasedRecord struct {
 	Operation v1.Operation `protobuf:"varint,3,opt,name=operation,proto3,enum=huitong.ledger.v1.Operation" json:"operation,omitempty"`
 	// Status of the record by this version.
 	Status Status `protobuf:"varint,4,opt,name=status,proto3,enum=huitong.exchange.v1.Status" json:"status,omitempty"`
-	// The record's version, from 1.
+	// The record's version, from 1; 0 where it is no longer known which this was
+	// (a notice, an erased record).
 	Version         uint64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
 	Contract        string `protobuf:"bytes,6,opt,name=contract,proto3" json:"contract,omitempty"`
 	ContractVersion uint32 `protobuf:"varint,7,opt,name=contract_version,json=contractVersion,proto3" json:"contract_version,omitempty"`
