@@ -57,7 +57,7 @@ func (s *session) committing() <-chan struct{} {
 // lagging says whether a row is behind what the lane has seen.
 func (s *session) lagging() bool {
 	for _, l := range s.lanes {
-		if l.dirty || l.written < l.seen {
+		if l.lags() {
 			return true
 		}
 	}
@@ -78,7 +78,7 @@ func (s *session) begin(now int64) error {
 	s.next, s.settled, s.facts = nil, nil, facts{}
 	for _, l := range s.lanes {
 		back := l.leaving != 0 && (l.flying == 0 || now >= l.leaving)
-		if l.dirty || back || flush && l.written < l.seen {
+		if l.dirty || back || flush && l.lags() {
 			w := l.encode()
 			w.giveBack = back
 			l.dirty = false

@@ -128,9 +128,11 @@ func (s *session) replay() error {
 				set = append(set, unsettled{sequence: d.Sequence, late: true})
 			}
 		}
-		if err := s.remember(l, set); err != nil {
+		found, err := s.lookUp(set)
+		if err != nil {
 			return err
 		}
+		s.remember(l, set, found)
 	}
 	return nil
 }

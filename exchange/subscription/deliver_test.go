@@ -42,7 +42,10 @@ func TestDeliversWhatIsGrantedAndSettlesIt(t *testing.T) {
 	if u := m.settle(&exchangev1.SubscribeSettle{Acks: []uint64{last}}).Unknown; !slices.Equal(u, []uint64{last}) {
 		t.Errorf("settled twice: %v", u)
 	}
-	m.within("floor", func() bool { s := w.get("s"); return s.Floor == last && s.Pending == 0 && s.InFlight == 0 && s.LastSequence == last })
+	m.within("floor", func() bool {
+		s := w.get("s")
+		return s.Floor == last && s.Pending == 0 && s.InFlight == 0 && s.LastSequence == last
+	})
 	live := w.publish(person(4, "丁"))
 	if d := m.receives(4)[3]; d.Record.Index != live[0] {
 		t.Errorf("got %v", d)

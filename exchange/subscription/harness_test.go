@@ -171,18 +171,19 @@ type member struct {
 	cancel   context.CancelFunc
 	ended    chan error
 
-	mu       sync.Mutex
-	opened   *exchangev1.SubscribeOpened
-	got      []*exchangev1.Delivery
-	details  map[uint64][]byte
-	entries  []uint64
-	settled  map[uint64]*exchangev1.SubscribeSettled
-	lapsed   []*exchangev1.SubscribeLapsed
-	beats    []*exchangev1.SubscribeHeartbeat
-	token    uint64
-	blocked  chan struct{} // while it is there, Send waits for it
-	onBatch  func([]*exchangev1.Delivery)
-	released []*ledgerv1.BatchReleased
+	mu      sync.Mutex
+	opened  *exchangev1.SubscribeOpened
+	got     []*exchangev1.Delivery
+	details map[uint64][]byte
+	// releaseOf has the release entry of each of got.
+	releaseOf []uint64
+	settled   map[uint64]*exchangev1.SubscribeSettled
+	lapsed    []*exchangev1.SubscribeLapsed
+	beats     []*exchangev1.SubscribeHeartbeat
+	token     uint64
+	blocked   chan struct{} // while it is there, Send waits for it
+	onBatch   func([]*exchangev1.Delivery)
+	released  []*ledgerv1.BatchReleased
 }
 
 // receive opens a stream.
@@ -260,7 +261,9 @@ func (m *member) batch(b *exchangev1.DeliveryBatch) {
 		m.t.Errorf("entry %v is not of this batch", released)
 	}
 	m.released = append(m.released, released)
-	m.entries = append(m.entries, b.Release.Index)
+	for range b.Deliveries {
+		m.releaseOf = append(m.releaseOf, b.Release.Index)
+	}
 	m.got = append(m.got, b.Deliveries...)
 	if m.onBatch != nil {
 		m.onBatch(b.Deliveries)
@@ -399,4 +402,3 @@ func (w *world) get(name string) *exchangev1.Subscription {
 	must(w.T, err)
 	return s
 }
-

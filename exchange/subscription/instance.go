@@ -18,6 +18,7 @@ func (m *Manager) alone() bool { return m.Instance == "" }
 // lease ran out, and hears of what other processes change.
 func (m *Manager) keepLease(ctx context.Context) {
 	m.persist(ctx, "the lease could not be taken", m.begin)
+	close(m.began)
 	if m.alone() {
 		return
 	}
@@ -95,7 +96,7 @@ func (m *Manager) writeLease(ctx context.Context, tx store.Tx) error {
 // renew renews the lease. Where another process ended it meanwhile, the members
 // here find their rows gone, and connect again.
 func (m *Manager) renew(ctx context.Context) error {
-	return m.DB.Journal.Update(ctx, m.writeLease)
+	return m.write(ctx, "", func(ctx context.Context, tx store.Tx, _ journal.Slot) error { return m.writeLease(ctx, tx) })
 }
 
 // reap ends the members of processes whose lease has run out.

@@ -56,6 +56,9 @@ type lane struct {
 	// seen is the sequence up to which the lane was looked at; in the row it may
 	// be less.
 	seen, written uint64
+	// high is the last sequence that was ever dealt with: what is after it and was
+	// never sent may be left to be read again.
+	high uint64
 	// floor is the sequence up to which everything is settled, by the row.
 	floor uint64
 	// items are in the order of their sequences; those gone are dropped when the
@@ -184,8 +187,25 @@ func (q *queues) lane(keyToken []byte, lanes uint32) *lane {
 	return q.lanes[laneOf(bus.Bucket(keyToken), lanes)]
 }
 
-// encode gives the lane's row. What was never sent and lies at the end is left
-// out: it is read again from there.
+// through gives the sequence that the row is to name as seen, and how many of
+// the items it has to hold. What was never sent and lies behind all that was
+// dealt with is left out: it is read again from there.
+func (l *lane) through() (seen uint64, held int) {
+	seen, held = l.seen, len(l.items)
+	for held > 0 {
+		it := l.items[held-1]
+		if it.state != gone {
+			if it.sequence <= l.high || it.attempts > 0 || it.due != 0 || it.late {
+				break
+			}
+			seen = it.sequence - 1
+		}
+		held--
+	}
+	return seen, held
+}
+
+// encode gives the lane's row.
 func (l *lane) encode() laneWrite {
 	kept := l.items[:0]
 	for _, it := range l.items {
@@ -195,16 +215,21 @@ func (l *lane) encode() laneWrite {
 	}
 	clear(l.items[len(kept):])
 	l.items = kept
-	end, seen := len(kept), l.seen
-	for end > 0 && kept[end-1].attempts == 0 && kept[end-1].due == 0 && !kept[end-1].late {
-		end--
-		seen = kept[end].sequence - 1
-	}
-	set := make([]unsettled, end)
-	for i, it := range kept[:end] {
+	seen, held := l.through()
+	set := make([]unsettled, held)
+	for i, it := range kept[:held] {
 		set[i] = unsettled{sequence: it.sequence, attempts: it.attempts, due: it.due, late: it.late}
 	}
 	return laneWrite{lane: l, seen: seen, floor: floorOf(seen, set), row: encodeRow(seen, set)}
+}
+
+// lags says whether the row is behind what the lane has seen.
+func (l *lane) lags() bool {
+	if l.dirty || l.written >= l.seen {
+		return l.dirty
+	}
+	seen, _ := l.through()
+	return l.written < seen
 }
 
 // delays is a heap of items by the time they are due.

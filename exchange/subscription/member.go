@@ -28,6 +28,9 @@ func (s *session) join(open *exchangev1.SubscribeOpen) error {
 		if err != nil {
 			return err
 		}
+		if err := s.m.writeLease(ctx, tx); err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO members (subscription, member, instance, session, alone) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (subscription, member) DO UPDATE SET instance = excluded.instance, session = excluded.session, alone = excluded.alone`,
 			s.id, s.member, s.m.instance, s.token, boolean(s.alone))
@@ -116,34 +119,39 @@ func (s *session) takeFree(ctx context.Context, tx store.Tx, n int) ([]laneRow, 
 }
 
 // adopt takes lanes over as their rows say: what was under way with an earlier
-// holder is sent again.
+// holder is sent again. A lane counts as held only when all that its row holds is
+// known here: else giving it back would lose that.
 func (s *session) adopt(rows []laneRow) error {
 	for i := range rows {
 		r := &rows[i]
-		l := &lane{number: r.number, epoch: r.epoch, seen: r.seen, written: r.seen, floor: floorOf(r.seen, r.unsettled)}
-		s.lanes[l.number] = l
-		if err := s.remember(l, r.unsettled); err != nil {
+		found, err := s.lookUp(r.unsettled)
+		if err != nil {
 			return err
 		}
+		l := &lane{number: r.number, epoch: r.epoch, seen: r.seen, written: r.seen, high: r.seen, floor: floorOf(r.seen, r.unsettled)}
+		s.lanes[l.number] = l
+		s.remember(l, r.unsettled, found)
 	}
 	return nil
 }
 
-// remember makes items of what a lane's row holds. A dead letter that is
-// delivered once more comes behind the other versions of its record.
-func (s *session) remember(l *lane, set []unsettled) error {
+// lookUp reads the records of what is unsettled.
+func (s *session) lookUp(set []unsettled) (map[uint64]*journal.Row, error) {
 	sequences := make([]uint64, len(set))
 	for i := range set {
 		sequences[i] = set[i].sequence
 	}
 	rows, err := journal.BySequences(s.ctx, s.m.DB.Reader(), journal.Number(s.standing.topic), sequences)
-	if err != nil {
-		return err
-	}
-	found := map[uint64]*journal.Row{}
+	found := make(map[uint64]*journal.Row, len(rows))
 	for i := range rows {
 		found[rows[i].Sequence] = &rows[i]
 	}
+	return found, err
+}
+
+// remember makes items of what a lane's row holds. A dead letter that is
+// delivered once more comes behind the other versions of its record.
+func (s *session) remember(l *lane, set []unsettled, found map[uint64]*journal.Row) {
 	for _, late := range []bool{false, true} {
 		for _, u := range set {
 			if u.late != late {
@@ -159,12 +167,11 @@ func (s *session) remember(l *lane, set []unsettled) error {
 				s.replays++
 			}
 			s.add(it)
-			if it.attempts >= s.settings.maxAttempts && it.due == 0 {
+			if it.attempts >= s.settings.maxAttempts && it.state == ready {
 				s.bury(it, unacknowledged)
 			}
 		}
 	}
-	return nil
 }
 
 // drop forgets a lane: what it holds is somebody else's now.
@@ -225,9 +232,7 @@ func (s *session) reload() error {
 	if err := s.replay(); err != nil {
 		return err
 	}
-	if err := s.follow(); err != nil {
-		return err
-	}
+	s.follow()
 	return s.check()
 }
 
@@ -379,8 +384,36 @@ func (s *session) giveBack(ctx context.Context, tx store.Tx, slot journal.Slot) 
 	if err := c.writeFacts(ctx, tx, slot); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "DELETE FROM members WHERE subscription = $1 AND member = $2 AND session = $3", s.id, s.member, s.token); err != nil {
+	return s.forget(ctx, tx)
+}
+
+// forget ends the membership, and frees lanes that were taken in a transaction
+// whose end this session did not see.
+func (s *session) forget(ctx context.Context, tx store.Tx) error {
+	_, err := tx.ExecContext(ctx, `UPDATE lanes SET member = '', epoch = epoch + 1 WHERE subscription = $1 AND member = $2
+		AND EXISTS (SELECT 1 FROM members WHERE subscription = $1 AND member = $2 AND session = $3)`, s.id, s.member, s.token)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "DELETE FROM members WHERE subscription = $1 AND member = $2 AND session = $3", s.id, s.member, s.token)
+	if err != nil {
 		return err
 	}
 	return touch(ctx, tx, s.id)
+}
+
+// abandon undoes a join that may have taken effect.
+func (s *session) abandon(cause error) {
+	switch fault.KindOf(cause) {
+	case fault.Internal, fault.Unavailable, fault.Timeout, fault.Canceled:
+	default:
+		return // refused
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), endWithin)
+	defer cancel()
+	err := s.m.write(ctx, s.caller.System, func(ctx context.Context, tx store.Tx, _ journal.Slot) error { return s.forget(ctx, tx) })
+	if err != nil {
+		s.m.Log.Warn("a member that did not come about could not be forgotten", "subscription", s.id, "error", err)
+	}
+	s.m.touched(s.id)
 }

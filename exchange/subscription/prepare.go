@@ -25,7 +25,9 @@ type batch struct {
 	bytes    uint64
 }
 
-func (b *batch) full() bool { return b != nil && (len(b.items) >= batchRecords || b.bytes >= batchBytes) }
+func (b *batch) full() bool {
+	return b != nil && (len(b.items) >= batchRecords || b.bytes >= batchBytes)
+}
 
 // take deals what was read to the lanes held here.
 func (s *session) take(rows []journal.Row) {
@@ -34,7 +36,7 @@ func (s *session) take(rows []journal.Row) {
 	for i := range rows {
 		r := &rows[i]
 		l := s.lane(r.KeyToken, n)
-		if l == nil || r.Sequence <= l.seen || l.full || s.items[r.Sequence] != nil {
+		if l == nil || r.Sequence <= l.seen || l.full || l.leaving != 0 || s.items[r.Sequence] != nil {
 			continue
 		}
 		if l.count >= maxUnsettled {
@@ -49,7 +51,7 @@ func (s *session) take(rows []journal.Row) {
 	}
 	s.read = rows[len(rows)-1].Sequence
 	for _, l := range s.lanes {
-		if !l.full {
+		if !l.full && l.leaving == 0 {
 			l.seen = max(l.seen, s.read)
 		}
 	}
@@ -66,38 +68,24 @@ func keyOf(token []byte, sequence uint64) string {
 
 // follow reads the topic from where the least advanced lane stands, unless that
 // is being read already.
-func (s *session) follow() error {
-	from, any := s.read, false
+func (s *session) follow() {
+	from := uint64(1 << 62)
 	for _, l := range s.lanes {
 		if l.full && l.count < maxUnsettled/2 {
 			l.full = false
 		}
-		if !l.full {
-			from, any = min(from, l.seen), true
+		if !l.full && l.leaving == 0 {
+			from = min(from, l.seen)
 		}
 	}
-	switch {
-	case s.feed != nil && from >= s.read:
-		return nil
-	case len(s.lanes) == 0:
-		return nil
-	case s.feed == nil && !any:
-		return nil
+	if from == 1<<62 || s.feed != nil && from >= s.read {
+		return
 	}
-	if s.feed == nil {
-		from = 1 << 62
-		for _, l := range s.lanes {
-			if !l.full {
-				from = min(from, l.seen)
-			}
-		}
-	} else {
+	if s.feed != nil {
 		s.feed.cancel()
 	}
-	s.read = from
+	s.read, s.announced = from, false
 	s.feed = s.m.feed(s, from)
-	s.announced = false
-	return nil
 }
 
 // reachedEnd says whether everything on the topic was looked at.
@@ -165,7 +153,7 @@ func (s *session) choose(b *batch) []*item {
 		if it.state != ready || it.lane.leaving != 0 {
 			continue
 		}
-		size := uint64(0)
+		size := it.size
 		if it.row != nil {
 			size = uint64(len(it.row.Body))
 		}
@@ -237,6 +225,7 @@ func (s *session) cut(b *batch, it *item, p journal.Present) {
 		s.bury(it, "the record is no longer in the journal")
 		return
 	}
+	it.lane.high = max(it.lane.high, it.sequence)
 	present := presenceOf(p)
 	snapshot := it.sequence <= s.standing.snapshot
 	if snapshot && !it.late && !startsWith(it.row, present) {

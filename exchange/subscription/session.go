@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"time"
 
@@ -121,29 +122,47 @@ func (m *Manager) Receive(ctx context.Context, caller *identity.Caller, open *ex
 	}
 	s.ctx, s.end = context.WithCancelCause(ctx)
 	defer s.end(nil)
+	select {
+	case <-m.began:
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
 	if !m.add(s) {
 		return errStopping()
 	}
 	defer m.remove(s)
 	if err := s.join(open); err != nil {
-		return m.concealed(ctx, caller, s.id, err)
+		s.abandon(err)
+		return s.explain(m.concealed(ctx, caller, s.id, err))
 	}
 	s.out = newOutbox(sink, m.now)
 	err := s.greet()
 	if err == nil {
 		err = s.run(requests)
 	}
+	stream := s.ctx
+	if err != nil && stream.Err() == nil {
+		err = s.explain(err)
+	}
 	s.leave()
 	s.out.close()
-	if err != nil {
-		return err
-	}
 	// What was confirmed last still goes out.
 	select {
 	case <-s.out.done:
-	case <-s.ctx.Done():
+	case <-stream.Done():
 	}
-	return nil
+	return err
+}
+
+// explain turns what an engine says into what a member can act on: its position
+// is kept, and it may connect again.
+func (s *session) explain(err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	s.m.Log.Warn("a member's stream was cut off", "subscription", s.id, "error", err)
+	return fault.Wrap(fault.Unavailable, "subscription.interrupted", err, "the delivery was interrupted; connect again")
 }
 
 func (s *session) credit(records uint32, bytes uint64) error {
@@ -190,7 +209,8 @@ func (s *session) greet() error {
 	s.say(&exchangev1.SubscribeResponse{Message: &exchangev1.SubscribeResponse_Opened{Opened: &exchangev1.SubscribeOpened{
 		Member: s.member, Subscription: shown, Certificate: s.caller.Fingerprint[:],
 	}}})
-	return s.follow()
+	s.follow()
+	return nil
 }
 
 // run serves the member.

@@ -105,7 +105,8 @@ func (s *session) settle(m *exchangev1.SubscribeSettle) error {
 		}
 	}
 	s.settled = append(s.settled, t)
-	return s.follow()
+	s.follow()
+	return nil
 }
 
 func (s *session) acknowledge(t *settlement, it *item) {

@@ -70,6 +70,7 @@ const DefaultLease = 6 * time.Second
 type Manager struct {
 	Config
 	instance string
+	began    chan struct{} // closed once the lease is written
 	cutter   release.Cutter
 	cover    coverer
 	dormant  dormant
@@ -98,7 +99,7 @@ func Open(c Config) *Manager {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	m := &Manager{Config: c, instance: randomName(), sessions: map[string]map[*session]struct{}{}}
+	m := &Manager{Config: c, instance: randomName(), began: make(chan struct{}), sessions: map[string]map[*session]struct{}{}}
 	m.cutter = release.Cutter{Sealer: c.Keyring, Origin: c.Journal.Head().Origin, Clock: c.Clock}
 	m.cover.init()
 	m.dormant.init()
