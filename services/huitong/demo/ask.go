@@ -124,6 +124,7 @@ func decide(ctx context.Context, s *story, answers map[string]*sdk.Answer) error
 			return err
 		}
 		fen += i.GrossFen
+		s.doubted = r
 	}
 	yuan := fen / 100 / 12 / int64(len(household.Members))
 	if len(income.Records) != 1 || yuan <= 0 || yuan > threshold {

@@ -36,6 +36,8 @@ type story struct {
 	receiving  *sdk.Group
 	// published counts records by topic.
 	published map[string]int
+	// doubted is the record in whose entry a byte will be changed.
+	doubted sdk.Record
 }
 
 // step is one step of the story.
@@ -54,6 +56,7 @@ var steps = []step{
 	{"A system without a grant asks for the same", refuse},
 	{"A certificate is revoked", revoke},
 	{"The auditor verifies everything, offline", audit},
+	{"Somebody changes one byte of the database", tamper},
 }
 
 // Run plays the story and tells it to w. It leaves nothing behind and gives an
