@@ -15,30 +15,42 @@ func short(t *testing.T, args ...string) string {
 	var out bytes.Buffer
 	c := Command()
 	c.SetOut(&out)
-	c.SetArgs(append(args, "--dir", t.TempDir(), "--records", "2000", "--duration", "200ms"))
+	c.SetArgs(append(args, "--dir", t.TempDir(), "--records", "1000", "--duration", "100ms"))
 	if err := c.ExecuteContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
 }
 
-// TestPublishComparesWithReferences: a figure without a reference of the same
-// run says nothing, so each ratio is there and comes before the rates.
-func TestPublishComparesWithReferences(t *testing.T) {
-	out := short(t, "publish")
-	ratios, rates, ok := strings.Cut(out, "rate/s")
-	if !ok {
-		t.Fatalf("no table in\n%s", out)
-	}
-	for _, want := range []string{"SDK, 64 callers  /  JetStream", "unary calls", "gRPC echo", "batches of 1,000", "fsync"} {
-		if !strings.Contains(ratios, want) {
-			t.Errorf("%q is not before the rates in\n%s", want, out)
-		}
-	}
-	for _, way := range publishings {
-		if !strings.Contains(rates, way.name) {
-			t.Errorf("%q was not measured", way.name)
-		}
+// TestTablesCompareWithReferences: a figure without a reference of the same run
+// says nothing, so each ratio is there and comes before the rates.
+func TestTablesCompareWithReferences(t *testing.T) {
+	for name, want := range map[string]struct{ ratios, rates []string }{
+		"publish": {
+			[]string{"SDK, 64 callers  /  JetStream", "unary calls", "gRPC echo", "batches of 1,000", "fsync"},
+			[]string{thousands.name, hundreds.name, allCallers.name, plainCalls.name, oneCaller.name, "validation", "relay"},
+		},
+		"deliver": {[]string{"catch-up of a new subscription  /  JetStream", "fsync"}, []string{"200/s", "2000/s"}},
+		"query":   {[]string{"query by subject", "gRPC echo", "fsync"}, []string{"by key, 1 caller"}},
+		"ledger":  {[]string{"entries, 64 callers  /  JetStream", "fsync"}, []string{"inclusion proofs", "export"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := short(t, name)
+			ratios, rates, ok := strings.Cut(out, "rate/s")
+			if !ok {
+				t.Fatalf("no table in\n%s", out)
+			}
+			for _, w := range want.ratios {
+				if !strings.Contains(ratios, w) {
+					t.Errorf("%q is not before the rates in\n%s", w, out)
+				}
+			}
+			for _, w := range want.rates {
+				if !strings.Contains(rates, w) {
+					t.Errorf("%q was not measured:\n%s", w, out)
+				}
+			}
+		})
 	}
 }
 

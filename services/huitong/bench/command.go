@@ -32,6 +32,9 @@ type table struct {
 func (s *settings) tables() []table {
 	return []table{
 		{"publish", "Publish records, alone, many at once and in batches", s.publish},
+		{"deliver", "Receive by subscription: time to the handler, and catching up", s.deliver},
+		{"query", "Query records for a case", s.query},
+		{"ledger", "Enter, prove and export entries without payload", s.ledger},
 	}
 }
 

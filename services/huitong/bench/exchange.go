@@ -29,15 +29,15 @@ const connections = 8
 const stopWithin = time.Minute
 
 // installation is an exchange of its own, served in this process, with one
-// department that publishes and one that receives.
+// department that publishes, one that receives, and an auditor.
 type installation struct {
 	dir    string
 	node   *node.Node
 	end    context.CancelFunc
 	served chan error
-	// source and hall are what the two departments connect with.
-	source, hall *sdk.Config
-	clients      []*sdk.Client
+	// source, hall and audit are what the departments connect with.
+	source, hall, audit *sdk.Config
+	clients             []*sdk.Client
 }
 
 // install makes an exchange on the disk of dir.
@@ -120,10 +120,13 @@ func (in *installation) prepare(ctx context.Context) error {
 		return err
 	}
 	in.clients = append(in.clients, operator.Client)
-	if in.source, err = enrol(ctx, operator, issuer, "certificates"); err != nil {
+	if in.source, err = enrol(ctx, operator, issuer, "certificates", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
 		return err
 	}
-	if in.hall, err = enrol(ctx, operator, sample.ServiceHall, "hall"); err != nil {
+	if in.hall, err = enrol(ctx, operator, sample.ServiceHall, "hall", cataloguev1.Role_ROLE_DEPARTMENT); err != nil {
+		return err
+	}
+	if in.audit, err = enrol(ctx, operator, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR); err != nil {
 		return err
 	}
 	modes := []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE}
@@ -149,12 +152,12 @@ func (in *installation) prepare(ctx context.Context) error {
 }
 
 // enrol registers a department and gives what a system of it connects with.
-func enrol(ctx context.Context, operator *authority.Authority, d sample.Department, system string) (*sdk.Config, error) {
+func enrol(ctx context.Context, operator *authority.Authority, d sample.Department, system string, role cataloguev1.Role) (*sdk.Config, error) {
 	if err := operator.Register(ctx, &cataloguev1.Participant{Code: d.Code, Name: d.Name, Region: sample.Region}); err != nil {
 		return nil, err
 	}
 	return operator.Certify(ctx, &cataloguev1.System{
-		Participant: d.Code, Name: system, Title: d.Name, Roles: []cataloguev1.Role{cataloguev1.Role_ROLE_DEPARTMENT},
+		Participant: d.Code, Name: system, Title: d.Name, Roles: []cataloguev1.Role{role},
 	})
 }
 

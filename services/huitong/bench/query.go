@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/huitong-bus/huitong/sdk"
+)
+
+// query measures queries for a case, each answered with one record cut to its
+// grant and entered in the ledger before it leaves.
+func (s *settings) query(ctx context.Context) (*Report, error) {
+	r, err := newReport("Query: one record, cut to its grant, entered in the ledger before it leaves", s.dir)
+	if err != nil {
+		return nil, err
+	}
+	in, err := install(ctx, s.dir)
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.queryAll(ctx, r, &publisher{installation: in})
+	if err := errors.Join(err, in.close()); err != nil {
+		return nil, err
+	}
+	bare, err := s.bareEcho(ctx, "gRPC echo over mutual TLS, 64 callers, 8 connections", Limit{Time: s.duration})
+	if err != nil {
+		return nil, err
+	}
+	r.compare(last, r.reference(bare))
+	return r, nil
+}
+
+// queryAll fills the exchange and queries it. It gives the last row.
+func (s *settings) queryAll(ctx context.Context, r *Report, p *publisher) (row Row, err error) {
+	if _, err := p.run(ctx, thousands, "", Limit{Records: s.records}); err != nil {
+		return row, err
+	}
+	hall, err := p.connect(ctx, p.hall, connections)
+	if err != nil {
+		return row, err
+	}
+	for _, c := range []struct {
+		name    string
+		callers int
+		by      func(n int) sdk.QueryBy
+	}{
+		{"by key, 1 caller", 1, byKey},
+		{"by key, 64 callers, 8 connections", 64, byKey},
+		{"by subject, 1 caller", 1, bySubject},
+		{"by subject, 64 callers, 8 connections", 64, bySubject},
+	} {
+		row, err = load(ctx, "query "+c.name, c.callers, 1, Limit{Time: s.duration}, func(ctx context.Context, _, n int) error {
+			return ask(ctx, hall, c.by(1+n*7919%s.records), n)
+		})
+		if err != nil {
+			return row, err
+		}
+		r.add(row)
+	}
+	return row, nil
+}
+
+func byKey(n int) sdk.QueryBy { return sdk.ByKey(identifier(n)) }
+
+func bySubject(n int) sdk.QueryBy {
+	return sdk.BySubject(sdk.Subject{Type: model.HolderType, Number: holder(n)})
+}
+
+func ask(ctx context.Context, hall *sdk.Client, by sdk.QueryBy, n int) error {
+	a, err := hall.Query(ctx, sdk.Query{
+		Topic: topic, By: by,
+		Acting: sdk.Acting{Person: "clerk-017", Purpose: purpose, Case: fmt.Sprintf("SF-2026-%06d", n)},
+	})
+	if err != nil {
+		return err
+	}
+	if len(a.Records) != 1 {
+		return fmt.Errorf("%d records where one is held", len(a.Records))
+	}
+	return nil
+}
