@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +32,7 @@ type app struct {
 	context    string
 	config     string
 	connection connection
+	timeout    time.Duration
 
 	// started says that the command line was understood and the work begun:
 	// what fails before is a mistake in how the command was called.
@@ -84,6 +86,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.context, "context", os.Getenv("HUITONG_CONTEXT"), "the named connection to use [$HUITONG_CONTEXT]")
 	f.StringVar(&a.config, "config", "", "file of named connections [$HUITONG_CONFIG]")
 	f.StringVar(&a.connection.Address, "address", os.Getenv("HUITONG_ADDRESS"), "host:port of the exchange, instead of the context's [$HUITONG_ADDRESS]")
+	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long calls that answer at once may take")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("context", a.completeContext)
 	root.AddGroup(
@@ -93,7 +96,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "ledger", Title: "Prove what happened:"},
 		&cobra.Group{ID: "client", Title: "This command itself:"},
 	)
-	a.add(root, "run", a.initCommand(), a.serveCommand())
+	a.add(root, "run", a.initCommand(), a.serveCommand(), a.demoCommand(), a.benchCommand())
 	a.add(root, "records", a.publishCommand(), a.queryCommand(), a.subscriptionCommand(), a.deadLetterCommand())
 
 	a.add(root, "catalogue", a.participantCommand(), a.systemCommand(), a.certificateCommand(), a.contractCommand(), a.topicCommand(), a.grantCommand())
@@ -124,8 +127,19 @@ func (a *app) do(run func(ctx context.Context, args []string) error) func(*cobra
 	}
 }
 
-// with makes a command's action of a function that needs a connection.
+// with makes a command's action of a function that makes a call or a few; they
+// have to be answered within the timeout.
 func (a *app) with(run func(ctx context.Context, c *sdk.Client, args []string) error) func(*cobra.Command, []string) error {
+	return a.connected(func(ctx context.Context, c *sdk.Client, args []string) error {
+		ctx, cancel := context.WithTimeout(ctx, a.timeout)
+		defer cancel()
+		return run(ctx, c, args)
+	})
+}
+
+// connected makes a command's action of a function that takes as long as it
+// takes.
+func (a *app) connected(run func(ctx context.Context, c *sdk.Client, args []string) error) func(*cobra.Command, []string) error {
 	return a.do(func(ctx context.Context, args []string) error {
 		c, err := a.connect(ctx)
 		if err != nil {

@@ -82,7 +82,7 @@ func (a *app) ledgerExport() *cobra.Command {
 		Long: `Writes every entry, and beside it FILE.checkpoint with the signed checkpoint that
 covers them. "huitong ledger verify FILE" checks both offline.`,
 		Args: cobra.ExactArgs(1),
-		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
+		RunE: a.connected(func(ctx context.Context, c *sdk.Client, args []string) error {
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 			if err != nil {
 				return err

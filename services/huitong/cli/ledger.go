@@ -25,7 +25,7 @@ func ledger(c *sdk.Client) ledgerv1.LedgerServiceClient {
 func (a *app) ledgerCommand() *cobra.Command {
 	return noun("ledger", "Read, prove and check the ledger",
 		a.ledgerList(), a.ledgerGet(), a.ledgerWatch(), a.ledgerProve(), a.ledgerVerify(),
-		a.ledgerCheckpoint(), a.ledgerExport())
+		a.ledgerCheckpoint(), a.ledgerExport(), a.ledgerFsck(), a.ledgerRebuild())
 }
 
 // filterFlags narrow a list of entries.
@@ -271,7 +271,7 @@ func (a *app) ledgerWatch() *cobra.Command {
 	var count int
 	c := &cobra.Command{
 		Use: "watch", Short: "Print entries as they are committed", Args: cobra.NoArgs,
-		RunE: a.with(func(ctx context.Context, c *sdk.Client, _ []string) error {
+		RunE: a.connected(func(ctx context.Context, c *sdk.Client, _ []string) error {
 			filter, err := f.parse()
 			if err != nil {
 				return err

@@ -52,7 +52,7 @@ func (a *app) publishCommand() *cobra.Command {
   huitong publish person --operation revoke --key 999999199001010016 --reason 登记错误
   huitong publish person revocations.jsonl --operation revoke`,
 		Args: cobra.RangeArgs(1, 2),
-		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
+		RunE: a.connected(func(ctx context.Context, c *sdk.Client, args []string) error {
 			f.topic = args[0]
 			var err error
 			if f.template.operation, err = parseOperation(f.operation); err != nil {

@@ -37,7 +37,7 @@ more, with the same "index". SIGTERM or SIGINT end it in order.`,
 		Example: `  huitong subscription receive certificates >> certificates.jsonl
   huitong subscription receive certificates --until-caught-up | jq .record`,
 		Args: cobra.ExactArgs(1),
-		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error { return a.receive(ctx, c, args[0], &f) }),
+		RunE: a.connected(func(ctx context.Context, c *sdk.Client, args []string) error { return a.receive(ctx, c, args[0], &f) }),
 	}
 	c.Flags().StringVar(&f.member, "member", "", "name of this member among those that share the subscription")
 	c.Flags().IntVar(&f.count, "count", 0, "end after so many records")
