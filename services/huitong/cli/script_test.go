@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "exits": exits, "records": records, "join": join, "terminate": terminate, "protoset": protoset,
+			"ready": ready, "exits": exits, "records": records, "join": join, "terminate": terminate, "protoset": protoset, "flip": flip, "spoil": spoil,
 		},
 	})
 }
