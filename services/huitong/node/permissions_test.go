@@ -1,0 +1,556 @@
+package node_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+	"github.com/huitong-bus/huitong/sdk"
+	"github.com/huitong-bus/huitong/services/departments/sample"
+	"github.com/huitong-bus/huitong/services/huitong/node/nodetest"
+)
+
+// The roles of the matrix. A letter stands for each in the table's answers.
+var matrixRoles = []struct{ letter, name string }{
+	{"o", "owner of the topic"},
+	{"g", "department with a grant"},
+	{"s", "another system of the department whose one system has the grant"},
+	{"d", "department without a grant"},
+	{"M", "operator"},
+	{"A", "auditor"},
+	{"W", "witness"},
+}
+
+// permissions is an exchange with a system in every role, a topic that one of
+// them provides, and what the others might want to reach.
+type permissions struct {
+	*nodetest.Exchange
+	clients map[string]*sdk.Client
+	systems map[string]string
+	// grant is the one of g; subscription and fingerprint are of g too.
+	grant, subscription string
+	fingerprint         []byte
+	// published is the entry of a record of o, granted that of the grant.
+	published, granted uint64
+	key                string
+	// refused are the callers, topics and rules whose refusals are counted by now.
+	refused map[string]bool
+}
+
+func enrol(t *testing.T, x *nodetest.Exchange, d sample.Department, system string, role cataloguev1.Role) *sdk.Client {
+	t.Helper()
+	return x.Join(t, d, system, role)
+}
+
+func newPermissions(t *testing.T) *permissions {
+	x := nodetest.Start(t)
+	p := &permissions{Exchange: x, refused: map[string]bool{}, clients: map[string]*sdk.Client{"M": x.Client}}
+	p.systems = map[string]string{"M": nodetest.Operator + "/console"}
+	for _, of := range []struct {
+		letter string
+		d      sample.Department
+		system string
+		role   cataloguev1.Role
+	}{
+		{"o", sample.CivilAffairs, "registry", cataloguev1.Role_ROLE_DEPARTMENT},
+		{"g", sample.ServiceHall, "hall", cataloguev1.Role_ROLE_DEPARTMENT},
+		{"s", sample.ServiceHall, "other", cataloguev1.Role_ROLE_DEPARTMENT},
+		{"d", sample.Housing, "estate", cataloguev1.Role_ROLE_DEPARTMENT},
+		{"A", sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR},
+		{"W", sample.PublicSecurity, "witness", cataloguev1.Role_ROLE_WITNESS},
+	} {
+		p.clients[of.letter], p.systems[of.letter] = enrol(t, x, of.d, of.system, of.role), of.d.Code+"/"+of.system
+	}
+	marriageTopic(t, x)
+	publisher := p.clients["o"].Publisher(sdk.PublisherConfig{})
+	m := marriages(60)[0]
+	receipt, err := publisher.Publish(t.Context(), "marriage", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := publisher.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.published, p.key = receipt.Index, m.CertificateNumber
+	p.granted = x.Node.Journal.Head().Size
+	g, err := x.CreateGrant(t.Context(), &accessv1.Grant{
+		Topic: "marriage", Consumer: p.systems["g"], Basis: "办法第五条", Fields: []string{"party_a_name"},
+		ServiceItems: []string{acting.Purpose}, StandingPurpose: "SUBSIDY-01", StandingLegalBasis: "办法第五条",
+	})
+	if err == nil {
+		t.Fatal("a grant without delivery modes was made")
+	}
+	g, err = x.CreateGrant(t.Context(), &accessv1.Grant{
+		Topic: "marriage", Consumer: p.systems["g"], Basis: "办法第五条", Fields: []string{"party_a_name"},
+		ServiceItems: []string{acting.Purpose}, StandingPurpose: "SUBSIDY-01", StandingLegalBasis: "办法第五条",
+		DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE, cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.grant = g.Id
+	if _, err := p.clients["g"].CreateSubscription(t.Context(), sdk.NewSubscription{Name: "marriages", Topic: "marriage"}); err != nil {
+		t.Fatal(err)
+	}
+	p.subscription = p.systems["g"] + "/marriages"
+	list, err := x.Catalogue.ListCertificates(t.Context(), &cataloguev1.ListCertificatesRequest{System: p.systems["g"]})
+	if err != nil || len(list.Certificates) != 1 {
+		t.Fatal(list, err)
+	}
+	p.fingerprint = list.Certificates[0].Fingerprint
+	return p
+}
+
+// clientsOf are the four services over one connection.
+type clientsOf struct {
+	exchangev1.ExchangeServiceClient
+	cataloguev1.CatalogueServiceClient
+	accessv1.AccessServiceClient
+	ledgerv1.LedgerServiceClient
+}
+
+func over(c grpc.ClientConnInterface) clientsOf {
+	return clientsOf{
+		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
+		accessv1.NewAccessServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
+	}
+}
+
+// tried turns a unary call into one whose error alone matters.
+func tried[A any](_ A, err error) error { return err }
+
+// received gives the error of a stream's first message; its end is none.
+func received[A any](stream grpc.ServerStreamingClient[A], err error) error {
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func exchanged[Q, A any](stream grpc.BidiStreamingClient[Q, A], err error, first *Q, bad func(*A) *exchangev1.Problem) error {
+	if err != nil {
+		return err
+	}
+	_ = stream.Send(first)
+	_ = stream.CloseSend()
+	answer, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if p := bad(answer); p != nil {
+		return fault.New(fault.ParseKind(p.Kind), p.Rule, "%s", p.Message)
+	}
+	return nil
+}
+
+func problemIn(r *exchangev1.PublishResponse) *exchangev1.Problem {
+	if r == nil || len(r.Results) == 0 {
+		return nil
+	}
+	return r.Results[0].GetProblem()
+}
+
+// matrixRow is what one method answers to each role: "ok", or kind and rule, and
+// behind it the entry that the call leaves, if it leaves one. A role that is not
+// named gets what "" says.
+type matrixRow struct {
+	method string
+	call   func(ctx context.Context, c clientsOf) error
+	want   map[string]string
+}
+
+const (
+	notDepartment = "DENIED role.department + refused"
+	notOperator   = "DENIED role.operator + refused"
+	noCatalogue   = "DENIED role.catalogue + refused"
+	notTheirs     = "NOT_FOUND subscription.unknown + refused"
+	noGrant       = "DENIED grant.required + refused"
+)
+
+func (p *permissions) rows() []matrixRow {
+	asked := &exchangev1.Acting{Person: acting.Person, Purpose: acting.Purpose, CaseNumber: acting.Case}
+	unsigned := &exchangev1.PublishRequest{ValidateOnly: true, Records: []*exchangev1.Publication{
+		{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: p.key, Reason: "登记有误"},
+	}}
+	// The owner gets as far as the signature that it did not make.
+	publishing := map[string]string{"o": "DENIED signature.required", "": notDepartment, "g": "DENIED topic.owner + refused", "s": "DENIED topic.owner + refused", "d": "DENIED topic.owner + refused"}
+	operators := map[string]string{"M": "ok", "": notOperator}
+	readers := map[string]string{"": "ok", "W": noCatalogue}
+	subscribers := map[string]string{"g": "ok", "": notTheirs}
+	watchers := map[string]string{"g": "ok", "M": "ok", "": notTheirs}
+	everybody := map[string]string{"": "ok"}
+	past := &ledgerv1.EntryFilter{Until: timestamppb.New(timestamppb.Now().AsTime().AddDate(-1, 0, 0)), FromIndex: 1}
+	return []matrixRow{
+		{"exchange.Publish", func(ctx context.Context, c clientsOf) error {
+			r, err := c.Publish(ctx, unsigned)
+			if p := problemIn(r); err == nil && p != nil {
+				return fault.New(fault.ParseKind(p.Kind), p.Rule, "%s", p.Message)
+			}
+			return err
+		}, publishing},
+		{"exchange.PublishStream", func(ctx context.Context, c clientsOf) error {
+			s, err := c.PublishStream(ctx)
+			return exchanged(s, err, &exchangev1.PublishStreamRequest{Call: unsigned}, func(r *exchangev1.PublishStreamResponse) *exchangev1.Problem {
+				if r.Problem != nil {
+					return r.Problem
+				}
+				return problemIn(r.Response)
+			})
+		}, publishing},
+		// Positions are by system: there is no way to name another's.
+		{"exchange.GetLastPosition", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetLastPosition(ctx, &exchangev1.GetLastPositionRequest{Source: "s"}))
+		}, everybody},
+		{"exchange.Query", func(ctx context.Context, c clientsOf) error {
+			return tried(c.Query(ctx, &exchangev1.QueryRequest{Topic: "marriage", Acting: asked, By: &exchangev1.QueryRequest_Key{Key: p.key}}))
+		}, map[string]string{"o": "ok + queried", "g": "ok + queried", "s": noGrant, "d": noGrant, "": notDepartment}},
+		{"exchange.Subscribe", func(ctx context.Context, c clientsOf) error {
+			s, err := c.Subscribe(ctx)
+			return exchanged(s, err, &exchangev1.SubscribeRequest{Message: &exchangev1.SubscribeRequest_Open{
+				Open: &exchangev1.SubscribeOpen{Subscription: p.subscription},
+			}}, func(*exchangev1.SubscribeResponse) *exchangev1.Problem { return nil })
+		}, subscribers},
+		{"exchange.CreateSubscription", func(ctx context.Context, c clientsOf) error {
+			return tried(c.CreateSubscription(ctx, &exchangev1.CreateSubscriptionRequest{
+				Subscription: &exchangev1.Subscription{Name: "another", Topic: "marriage"}, ValidateOnly: true,
+			}))
+		}, map[string]string{"o": "ok", "g": "ok", "s": noGrant, "d": noGrant, "": notDepartment}},
+		{"exchange.GetSubscription", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetSubscription(ctx, &exchangev1.GetSubscriptionRequest{Id: p.subscription}))
+		}, watchers},
+		{"exchange.ListSubscriptions", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListSubscriptions(ctx, &exchangev1.ListSubscriptionsRequest{System: "*"}))
+		}, operators},
+		{"exchange.PauseSubscription", func(ctx context.Context, c clientsOf) error {
+			return tried(c.PauseSubscription(ctx, &exchangev1.PauseSubscriptionRequest{Id: p.subscription, ValidateOnly: true}))
+		}, subscribers},
+		{"exchange.ResumeSubscription", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ResumeSubscription(ctx, &exchangev1.ResumeSubscriptionRequest{Id: p.subscription, ValidateOnly: true}))
+		}, subscribers},
+		{"exchange.ResetSubscription", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ResetSubscription(ctx, &exchangev1.ResetSubscriptionRequest{
+				Id: p.subscription, Start: &exchangev1.Start{From: &exchangev1.Start_All{All: true}}, ValidateOnly: true,
+			}))
+		}, subscribers},
+		{"exchange.DeleteSubscription", func(ctx context.Context, c clientsOf) error {
+			return tried(c.DeleteSubscription(ctx, &exchangev1.DeleteSubscriptionRequest{Id: p.subscription, ValidateOnly: true}))
+		}, subscribers},
+		{"exchange.ListDeadLetters", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListDeadLetters(ctx, &exchangev1.ListDeadLettersRequest{Subscription: p.subscription}))
+		}, watchers},
+		// An operator sees that there are dead letters, and no record of them.
+		{"exchange.PeekDeadLetter", func(ctx context.Context, c clientsOf) error {
+			return tried(c.PeekDeadLetter(ctx, &exchangev1.PeekDeadLetterRequest{Subscription: p.subscription, Sequence: 1, Acting: asked}))
+		}, map[string]string{"g": "NOT_FOUND dead_letter.unknown", "": notTheirs}},
+		{"exchange.ReplayDeadLetters", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ReplayDeadLetters(ctx, &exchangev1.ReplayDeadLettersRequest{Subscription: p.subscription, ValidateOnly: true}))
+		}, subscribers},
+
+		{"catalogue.RegisterParticipant", func(ctx context.Context, c clientsOf) error {
+			return tried(c.RegisterParticipant(ctx, &cataloguev1.RegisterParticipantRequest{Participant: participant(sample.MarketRegulation), ValidateOnly: true}))
+		}, operators},
+		{"catalogue.ListParticipants", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListParticipants(ctx, &cataloguev1.ListParticipantsRequest{}))
+		}, readers},
+		{"catalogue.SuspendParticipant", func(ctx context.Context, c clientsOf) error {
+			return tried(c.SuspendParticipant(ctx, &cataloguev1.SuspendParticipantRequest{Code: sample.CivilAffairs.Code, Reason: "r", ValidateOnly: true}))
+		}, operators},
+		{"catalogue.ResumeParticipant", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ResumeParticipant(ctx, &cataloguev1.ResumeParticipantRequest{Code: sample.CivilAffairs.Code, ValidateOnly: true}))
+		}, operators},
+		{"catalogue.EnrolSystem", func(ctx context.Context, c clientsOf) error {
+			_, request, err := sdk.NewCertificateRequest(sample.Housing.Code, "second")
+			if err != nil {
+				return err
+			}
+			return tried(c.EnrolSystem(ctx, &cataloguev1.EnrolSystemRequest{
+				System:             &cataloguev1.System{Participant: sample.Housing.Code, Name: "second", Roles: []cataloguev1.Role{cataloguev1.Role_ROLE_OPERATOR}},
+				CertificateRequest: request, ValidateOnly: true,
+			}))
+		}, operators},
+		{"catalogue.ListSystems", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListSystems(ctx, &cataloguev1.ListSystemsRequest{Participant: sample.CivilAffairs.Code}))
+		}, map[string]string{"o": "ok", "M": "ok", "A": "ok", "W": noCatalogue, "": "DENIED participant.other + refused"}},
+		{"catalogue.RenewCertificate", func(ctx context.Context, c clientsOf) error {
+			_, request, err := sdk.NewCertificateRequest(sample.ServiceHall.Code, "hall")
+			if err != nil {
+				return err
+			}
+			return tried(c.RenewCertificate(ctx, &cataloguev1.RenewCertificateRequest{System: p.systems["g"], CertificateRequest: request, ValidateOnly: true}))
+		}, map[string]string{"g": "ok", "M": "ok", "": notOperator}},
+		{"catalogue.RevokeCertificate", func(ctx context.Context, c clientsOf) error {
+			return tried(c.RevokeCertificate(ctx, &cataloguev1.RevokeCertificateRequest{Fingerprint: p.fingerprint, Reason: "r", ValidateOnly: true}))
+		}, map[string]string{"g": "DENIED operator.self + refused", "M": "ok", "": notOperator}},
+		{"catalogue.ListCertificates", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListCertificates(ctx, &cataloguev1.ListCertificatesRequest{System: p.systems["g"]}))
+		}, map[string]string{"g": "ok", "s": "ok", "M": "ok", "A": "ok", "W": noCatalogue, "": "DENIED participant.other + refused"}},
+		{"catalogue.SuspendSystem", func(ctx context.Context, c clientsOf) error {
+			return tried(c.SuspendSystem(ctx, &cataloguev1.SuspendSystemRequest{Id: p.systems["g"], Reason: "r", ValidateOnly: true}))
+		}, operators},
+		{"catalogue.ResumeSystem", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ResumeSystem(ctx, &cataloguev1.ResumeSystemRequest{Id: p.systems["g"], ValidateOnly: true}))
+		}, operators},
+		{"catalogue.GetCaller", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetCaller(ctx, &cataloguev1.GetCallerRequest{}))
+		}, everybody},
+		{"catalogue.RegisterContract", func(ctx context.Context, c clientsOf) error {
+			return tried(c.RegisterContract(ctx, &cataloguev1.RegisterContractRequest{Name: "huitong.records.v1.Marriage", ValidateOnly: true}))
+		}, map[string]string{"": "DENIED contract.reserved + refused", "A": notDepartment, "W": notDepartment}},
+		{"catalogue.GetContract", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetContract(ctx, &cataloguev1.GetContractRequest{Name: "huitong.records.v1.Marriage"}))
+		}, readers},
+		{"catalogue.ListContracts", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListContracts(ctx, &cataloguev1.ListContractsRequest{}))
+		}, readers},
+		{"catalogue.CreateTopic", func(ctx context.Context, c clientsOf) error {
+			return tried(c.CreateTopic(ctx, &cataloguev1.CreateTopicRequest{Topic: unconditional("second", "Marriage", sample.CivilAffairs), ValidateOnly: true}))
+		}, map[string]string{"o": "ok", "M": "ok", "": "DENIED topic.owner + refused"}},
+		{"catalogue.GetTopic", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetTopic(ctx, &cataloguev1.GetTopicRequest{Name: "marriage"}))
+		}, readers},
+		{"catalogue.ListTopics", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListTopics(ctx, &cataloguev1.ListTopicsRequest{}))
+		}, readers},
+		{"catalogue.WithdrawTopic", func(ctx context.Context, c clientsOf) error {
+			return tried(c.WithdrawTopic(ctx, &cataloguev1.WithdrawTopicRequest{Name: "marriage", Reason: "r", ValidateOnly: true}))
+		}, map[string]string{"o": "ok", "M": "ok", "A": notDepartment, "W": notDepartment, "": "DENIED topic.owner + refused"}},
+
+		{"access.CreateGrant", func(ctx context.Context, c clientsOf) error {
+			return tried(c.CreateGrant(ctx, &accessv1.CreateGrantRequest{ValidateOnly: true, Grant: &accessv1.Grant{
+				Topic: "marriage", Consumer: sample.Housing.Code, Basis: "b", Fields: []string{"party_a_name"}, ServiceItems: []string{"X"},
+				DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY},
+			}}))
+		}, operators},
+		// A grant of others is answered as if there were none.
+		{"access.GetGrant", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetGrant(ctx, &accessv1.GetGrantRequest{Id: p.grant}))
+		}, map[string]string{"": "ok", "d": "NOT_FOUND grant.unknown", "W": noCatalogue}},
+		{"access.ListGrants", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListGrants(ctx, &accessv1.ListGrantsRequest{}))
+		}, readers},
+		{"access.SuspendGrant", func(ctx context.Context, c clientsOf) error {
+			return tried(c.SuspendGrant(ctx, &accessv1.SuspendGrantRequest{Id: p.grant, Reason: "r", ValidateOnly: true}))
+		}, operators},
+		{"access.ResumeGrant", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ResumeGrant(ctx, &accessv1.ResumeGrantRequest{Id: p.grant, ValidateOnly: true}))
+		}, operators},
+
+		{"ledger.GetEntry", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetEntry(ctx, &ledgerv1.GetEntryRequest{Index: p.published}))
+		}, map[string]string{"o": "ok", "A": "ok", "": "NOT_FOUND entry.unknown", "W": "DENIED role.ledger + refused"}},
+		{"ledger.ListEntries", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListEntries(ctx, &ledgerv1.ListEntriesRequest{}))
+		}, map[string]string{"": "ok + read", "W": "DENIED role.ledger + refused"}},
+		{"ledger.ExportEntries", func(ctx context.Context, c clientsOf) error {
+			return received(c.ExportEntries(ctx, &ledgerv1.ExportEntriesRequest{UntilIndex: 1}))
+		}, map[string]string{"A": "ok + read", "": "DENIED role.auditor + refused"}},
+		{"ledger.WatchEntries", func(ctx context.Context, c clientsOf) error {
+			return received(c.WatchEntries(ctx, &ledgerv1.WatchEntriesRequest{Filter: past}))
+		}, map[string]string{"": "ok + read", "W": "DENIED role.ledger + refused"}},
+		{"ledger.GetInclusionProof", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetInclusionProof(ctx, &ledgerv1.GetInclusionProofRequest{Index: p.published}))
+		}, map[string]string{"o": "ok", "A": "ok", "": "NOT_FOUND entry.unknown", "W": "DENIED role.ledger + refused"}},
+		{"ledger.GetConsistencyProof", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetConsistencyProof(ctx, &ledgerv1.GetConsistencyProofRequest{FirstSize: 1}))
+		}, everybody},
+		{"ledger.GetCheckpoint", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetCheckpoint(ctx, &ledgerv1.GetCheckpointRequest{}))
+		}, everybody},
+		{"ledger.GetTile", func(ctx context.Context, c clientsOf) error {
+			return tried(c.GetTile(ctx, &ledgerv1.GetTileRequest{Width: 1}))
+		}, everybody},
+	}
+}
+
+// methodsOf lists the methods of the four services, as the table names them.
+func methodsOf(t *testing.T) []string {
+	var all []string
+	for _, name := range []string{"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService"} {
+		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		methods := d.(protoreflect.ServiceDescriptor).Methods()
+		for i := range methods.Len() {
+			word, _, _ := strings.Cut(name, ".")
+			all = append(all, word+"."+string(methods.Get(i).Name()))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestWhoMayCallWhat calls every method of every service in every role. Nothing
+// that is refused leaves anything but its refusal, which is an entry.
+func TestWhoMayCallWhat(t *testing.T) {
+	p := newPermissions(t)
+	rows := p.rows()
+	var named []string
+	for _, row := range rows {
+		named = append(named, row.method)
+	}
+	slices.Sort(named)
+	if all := methodsOf(t); !slices.Equal(named, all) {
+		t.Fatalf("the table has %v, the services have %v", named, all)
+	}
+	for _, row := range rows {
+		for _, role := range matrixRoles {
+			want, ok := row.want[role.letter]
+			if !ok {
+				want = row.want[""]
+			}
+			t.Run(row.method+"/"+role.name, func(t *testing.T) { p.call(t, row, role.letter, want) })
+		}
+	}
+}
+
+// call makes one call and compares its answer and what it left in the ledger.
+func (p *permissions) call(t *testing.T, row matrixRow, role, want string) {
+	before := p.Node.Journal.Head().Size
+	err := fault.FromStatus(row.call(t.Context(), over(p.clients[role].Conn())))
+	got := "ok"
+	if err != nil {
+		got = fault.KindOf(err).String() + " " + fault.RuleOf(err)
+	}
+	answer, entry, _ := strings.Cut(want, " + ")
+	if got != answer {
+		t.Errorf("answered %s, not %s: %v", got, answer, err)
+	}
+	if err != nil {
+		p.discreet(t, err)
+	}
+	var kinds []string
+	for _, e := range p.entries(t, before) {
+		kind := kindOf(e)
+		if r := e.GetRefused(); r != nil {
+			p.checkRefusal(t, r, e.Actor, role)
+		}
+		kinds = append(kinds, kind)
+	}
+	// A refusal is one entry a minute for each caller, topic and rule.
+	if entry == "refused" && len(kinds) == 0 && p.refused[p.systems[role]+" "+answer] {
+		return
+	}
+	if entry == "refused" {
+		p.refused[p.systems[role]+" "+answer] = true
+	}
+	if left := strings.Join(kinds, " "); left != entry {
+		t.Errorf("left %q in the ledger, not %q", left, entry)
+	}
+}
+
+// discreet fails for an error that tells of what the caller did not name itself.
+func (p *permissions) discreet(t *testing.T, err error) {
+	t.Helper()
+	for _, secret := range []string{p.key, p.grant, p.systems["g"], sample.CivilAffairs.Code} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("the answer tells %q: %v", secret, err)
+		}
+	}
+}
+
+func (p *permissions) checkRefusal(t *testing.T, r *ledgerv1.AccessRefused, actor, role string) {
+	t.Helper()
+	if actor != p.systems[role] || r.Count != 1 {
+		t.Errorf("%d refusals of %s", r.Count, actor)
+	}
+}
+
+func (p *permissions) entries(t *testing.T, from uint64) []*ledgerv1.LedgerEntry {
+	t.Helper()
+	rows, err := p.Node.DB.Reader().QueryContext(t.Context(), "SELECT leaf FROM ledger WHERE idx >= $1 ORDER BY idx", int64(from))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []*ledgerv1.LedgerEntry
+	for rows.Next() {
+		var leaf []byte
+		e := &ledgerv1.LedgerEntry{}
+		if err := errors.Join(rows.Scan(&leaf), proto.Unmarshal(leaf, e)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func kindOf(e *ledgerv1.LedgerEntry) string {
+	m := e.ProtoReflect()
+	body := m.Descriptor().Oneofs().ByName("body")
+	return string(m.WhichOneof(body).Name())
+}
+
+// TestWhoMayCallNoMore: a system that is suspended, of a suspended participant,
+// or whose certificate was revoked is told so by every method, and one entry
+// says that it tried. A stranger leaves none.
+func TestWhoMayCallNoMore(t *testing.T) {
+	p := newPermissions(t)
+	ended := map[string]string{"g": "system.suspended", "o": "participant.suspended", "d": "certificate.revoked", "": "certificate.required"}
+	rows := p.rows()
+	list, err := p.Catalogue.ListCertificates(t.Context(), &cataloguev1.ListCertificatesRequest{System: p.systems["d"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Catalogue.SuspendSystem(t.Context(), &cataloguev1.SuspendSystemRequest{Id: p.systems["g"], Reason: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Catalogue.SuspendParticipant(t.Context(), &cataloguev1.SuspendParticipantRequest{Code: sample.CivilAffairs.Code, Reason: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Catalogue.RevokeCertificate(t.Context(), &cataloguev1.RevokeCertificateRequest{Fingerprint: list.Certificates[0].Fingerprint, Reason: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range slices.Sorted(maps.Keys(ended)) {
+		conn := grpc.ClientConnInterface(nil)
+		if c := p.clients[role]; c != nil {
+			conn = c.Conn()
+		} else {
+			stranger, err := grpc.NewClient(p.Node.Address(), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stranger.Close()
+			conn = stranger
+		}
+		before := p.Node.Journal.Head().Size
+		for _, row := range rows {
+			err := fault.FromStatus(row.call(t.Context(), over(conn)))
+			if fault.KindOf(err) != fault.Unauthenticated || fault.RuleOf(err) != ended[role] {
+				t.Errorf("%s of %q answered %v", row.method, role, err)
+			}
+		}
+		var tried []string
+		for _, e := range p.entries(t, before) {
+			tried = append(tried, fmt.Sprint(e.Actor, " ", e.GetRefused().GetAction(), " ", e.GetRefused().GetRule()))
+		}
+		want := []string{p.systems[role] + " connect " + ended[role]}
+		if role == "" {
+			want = nil
+		}
+		if !slices.Equal(tried, want) {
+			t.Errorf("%q left %v", role, tried)
+		}
+	}
+}
