@@ -134,21 +134,32 @@ func (c *checker) checkLedger(ctx context.Context) error {
 		if err := c.tree.page(ctx, c, rows); err != nil {
 			return err
 		}
-		if err := c.checkKeys(ctx, rows); err != nil {
+		if err := c.checkEntries(ctx, rows); err != nil {
 			return err
-		}
-		for i := range rows {
-			if err := c.checkEntry(ctx, &rows[i]); err != nil {
-				return err
-			}
-		}
-		if c.suspect != nil {
-			return c.suspect
 		}
 		c.report.Entries = to
 		c.options.Progress(to, c.head.Size)
 	}
 	return c.verify.endCall(c.report)
+}
+
+// checkEntries checks the entries of a page. Where the tree says only that some
+// of them are not its own, the first that is wrong otherwise is the one.
+func (c *checker) checkEntries(ctx context.Context, rows []row) error {
+	err := c.checkKeys(ctx, rows)
+	for i := 0; i < len(rows) && err == nil; i++ {
+		err = c.checkEntry(ctx, &rows[i])
+	}
+	var f *Finding
+	switch {
+	case c.suspect == nil:
+		return err
+	case errors.As(err, &f) && f.Row != "":
+		return wrong("ledger", f.Row, "%s: %s", c.suspect.Message, f.Message)
+	case err != nil && f == nil:
+		return err
+	}
+	return c.suspect
 }
 
 // checkEngine has the engine look at its own structures.

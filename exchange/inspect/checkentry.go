@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"database/sql"
+	"iter"
 	"math/bits"
 
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -59,12 +60,23 @@ func (m marks) take(i uint64) bool {
 	return true
 }
 
+// all gives the entries of the set, ascending.
+func (m marks) all() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for w, word := range m {
+			for ; word != 0; word &= word - 1 {
+				if !yield(uint64(w*64 + bits.TrailingZeros64(word))) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // first gives the lowest entry of the set.
 func (m marks) first() (uint64, bool) {
-	for w, word := range m {
-		if word != 0 {
-			return uint64(w*64 + bits.TrailingZeros64(word)), true
-		}
+	for index := range m.all() {
+		return index, true
 	}
 	return 0, false
 }

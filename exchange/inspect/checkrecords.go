@@ -136,40 +136,49 @@ func (c *checker) version(ctx context.Context, index int64) (*version, error) {
 func (c *checker) checkRecord(ctx context.Context, p *present) error {
 	name := fmt.Sprintf("of the record at entry %d", p.idx)
 	var chain []*version
+	astray := wrong("records", name, "idx is no version of that record")
 	for at := p.idx; ; {
 		v, err := c.version(ctx, at)
 		if err != nil {
 			return err
 		}
-		if v == nil || !c.replay.live.take(uint64(at)) {
-			return wrong("records", name, "idx and prev lead to entry %d, which is no version, or one of another record", at)
-		}
-		if v.topic != p.topic || string(v.keyToken) != string(p.keyToken) {
-			return wrong("records", name, "entry %d is of another record", at)
+		if v == nil || v.topic != p.topic || string(v.keyToken) != string(p.keyToken) || !c.replay.live.take(uint64(at)) {
+			return astray
 		}
 		chain = append(chain, v)
 		if v.prev == 0 {
 			break
 		}
+		astray = wrong("sealed", at, "prev leads to entry %d, which is no version of its record", v.prev-1)
 		at = v.prev - 1
 	}
 	return c.deriveRecord(ctx, p, name, chain)
 }
 
-func (c *checker) deriveRecord(ctx context.Context, p *present, name string, chain []*version) error {
-	var s journal.Standing
+// standing replays a chain of versions, the newest first. Only the payload at an
+// entry is opened for its validity; with -1 each is.
+func (c *checker) standing(ctx context.Context, chain []*version, payload int64) (*journal.Standing, error) {
+	s := &journal.Standing{}
 	for i := len(chain) - 1; i >= 0; i-- {
 		v := chain[i]
 		var from, until int64
-		if v.published.Operation == ledgerv1.Operation_OPERATION_PUT && v.index == p.payload {
+		if v.published.Operation == ledgerv1.Operation_OPERATION_PUT && (v.index == payload || payload < 0) {
 			var err error
 			if from, until, err = c.validity(ctx, v); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if err := s.Apply(v.published, uint64(v.index), from, until); err != nil {
-			return wrong("sealed", v.index, "the version cannot follow the one that prev names: %v", err)
+			return nil, wrong("sealed", v.index, "the version cannot follow the one that prev names: %v", err)
 		}
+	}
+	return s, nil
+}
+
+func (c *checker) deriveRecord(ctx context.Context, p *present, name string, chain []*version) error {
+	s, err := c.standing(ctx, chain, p.payload)
+	if err != nil {
+		return err
 	}
 	switch {
 	case s.PayloadIndex != uint64(p.payload):
@@ -208,17 +217,19 @@ func (c *checker) validity(ctx context.Context, v *version) (from, until int64, 
 func (c *checker) checkErasures(ctx context.Context) error {
 	for _, e := range c.replay.erasures {
 		var n uint32
+		astray := wrong("ledger", e.index, "what it says was erased by entry %d was not", e.requestedBy)
 		for at := int64(e.requestedBy); ; {
 			v, err := c.version(ctx, at)
 			if err != nil {
 				return err
 			}
 			if v == nil || !c.replay.gone.take(uint64(at)) {
-				return wrong("sealed", at, "it is not one of the versions that entry %d says were erased", e.index)
+				return astray
 			}
 			if n++; v.prev == 0 {
 				break
 			}
+			astray = wrong("sealed", at, "prev leads to entry %d, which is no version of its erased record", v.prev-1)
 			at = v.prev - 1
 		}
 		if n != e.versions {

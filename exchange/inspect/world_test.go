@@ -44,7 +44,12 @@ const people = "people"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{Exchange: catalogtest.On(t, storetest.Open(t))}
+	return worldOn(t, catalogtest.On(t, storetest.Open(t)))
+}
+
+func worldOn(t testing.TB, x *catalogtest.Exchange) *world {
+	t.Helper()
+	w := &world{Exchange: x}
 	w.open(t)
 	w.security = w.Enrol(catalogtest.Security, "residents")
 	w.civil = w.Enrol(catalogtest.Civil, "subsidies")
