@@ -152,6 +152,10 @@ func (b *Bus) connect(ctx context.Context) (jetstream.JetStream, error) {
 	defer b.mu.Unlock()
 	options := append([]nats.Option{
 		nats.Name("huitong " + b.Instance), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),
+		// Without a connection readers go to the journal at once, and what is
+		// found after it came back is compared first.
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.interrupted() }),
+		nats.ReconnectHandler(func(*nats.Conn) { b.interrupted() }),
 	}, b.Options...)
 	url := b.URL
 	if url == "" {
@@ -168,6 +172,14 @@ func (b *Bus) connect(ctx context.Context) (jetstream.JetStream, error) {
 		b.conn = conn
 	}
 	return jetstream.New(b.conn)
+}
+
+// interrupted gives up every stream until it was compared with the journal.
+func (b *Bus) interrupted() {
+	for _, p := range b.partitions {
+		p.stream.Store(nil)
+		p.distrust(0)
+	}
 }
 
 // startServer runs the embedded server. Nobody but this process reaches it: it

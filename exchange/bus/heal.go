@@ -22,11 +22,12 @@ const (
 var (
 	errForeign = errors.New("the stream belongs to another ledger; give this exchange a NATS account of its own")
 	errDiffers = errors.New("the stream is not a copy of the journal")
+	errDamaged = fmt.Errorf("%w: it misses or garbled a message", errDiffers)
 )
 
 // heal makes the stream a true copy of a prefix of the journal and gives the
 // ledger index to relay from.
-func (p *partition) heal(ctx context.Context, js jetstream.JetStream, lease *lease) (next uint64, err error) {
+func (p *partition) heal(ctx context.Context, js jetstream.JetStream) (next uint64, err error) {
 	clear(p.previous)
 	stream, err := js.Stream(ctx, p.name())
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -42,8 +43,9 @@ func (p *partition) heal(ctx context.Context, js jetstream.JetStream, lease *lea
 	if err := p.ours(info); err != nil {
 		return 0, err
 	}
-	next, err = p.verify(ctx, stream, info)
-	if err == nil {
+	if p.damaged.Load() {
+		err = errDamaged
+	} else if next, err = p.verify(ctx, stream, info); err == nil {
 		p.stream.Store(&streamAt{stream: stream, first: info.State.FirstSeq})
 		return next, nil
 	}
@@ -52,9 +54,11 @@ func (p *partition) heal(ctx context.Context, js jetstream.JetStream, lease *lea
 	}
 	incarnation, _ := strconv.Atoi(info.Config.Metadata[metaIncarnation])
 	p.bus.Log.Warn("the stream is made anew from the journal", "partition", p.number, "cause", err)
+	// A crash behind the deletion leaves no stream: the next start creates it.
 	if err := js.DeleteStream(ctx, p.name()); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return 0, err
 	}
+	p.damaged.Store(false)
 	return p.create(ctx, js, incarnation+1)
 }
 
@@ -68,7 +72,7 @@ func (p *partition) ours(info *jetstream.StreamInfo) error {
 
 // create makes a stream that begins with the oldest record within the retention.
 func (p *partition) create(ctx context.Context, js jetstream.JetStream, incarnation int) (next uint64, err error) {
-	first, next, err := p.beginning(ctx)
+	first, next, err := p.beginning(ctx, p.bus.Retention)
 	if err != nil {
 		return 0, err
 	}
@@ -90,37 +94,42 @@ func (p *partition) create(ctx context.Context, js jetstream.JetStream, incarnat
 	return next, nil
 }
 
-// beginning gives the sequence and the ledger index of the first record that the
-// stream should hold.
-func (p *partition) beginning(ctx context.Context) (sequence, index uint64, err error) {
-	since := time.Now().Add(-p.bus.Retention).UnixMicro()
-	index, err = journal.IndexAt(ctx, p.bus.DB.Reader(), p.bus.Journal.Head().Size, since)
+// beginning gives the sequence and the ledger index of the first record of the
+// partition that is no older than an age; of the next one to come if there is
+// none.
+func (p *partition) beginning(ctx context.Context, age time.Duration) (sequence, index uint64, err error) {
+	head, err := journal.ReadHead(ctx, p.bus.DB.Reader())
 	if err != nil {
 		return 0, 0, err
 	}
-	from := index
-	for {
-		rows, err := journal.After(ctx, p.bus.DB.Reader(), from, relayBatch)
+	index, err = journal.IndexAt(ctx, p.bus.DB.Reader(), head.Size, time.Now().Add(-age).UnixMicro())
+	if err != nil {
+		return 0, 0, err
+	}
+	for from := index; ; {
+		rows, err := journal.After(ctx, p.bus.DB.Reader(), from, beginningPage)
 		if err != nil {
 			return 0, 0, err
 		}
 		for i := range rows {
-			m, sequence, err := p.message(ctx, &rows[i])
+			published, err := publication(&rows[i])
 			if err != nil {
 				return 0, 0, err
 			}
-			if m != nil {
-				clear(p.previous)
-				return sequence, rows[i].Index, nil
+			if published.Partition == p.number {
+				return rows[i].Sequence, rows[i].Index, nil
 			}
 		}
-		if len(rows) < relayBatch {
-			// Nothing that recent: the stream begins with what comes next.
-			return p.bus.Journal.Head().Sequences[p.number] + 1, index, nil
+		if len(rows) < beginningPage {
+			return head.Sequences[p.number] + 1, index, nil
 		}
 		from = rows[len(rows)-1].Index + 1
 	}
 }
+
+// beginningPage is how many records are read at once to find the first of a
+// partition.
+const beginningPage = 32
 
 // verify compares the stream's ends and its count with the journal, and gives
 // the ledger index to go on from. errDiffers asks for a new stream.
@@ -135,11 +144,19 @@ func (p *partition) verify(ctx context.Context, stream jetstream.Stream, info *j
 	if s.LastSeq > head.Sequences[p.number] {
 		return 0, fmt.Errorf("%w: it is ahead, at %d of %d", errDiffers, s.LastSeq, head.Sequences[p.number])
 	}
+	first, index, err := p.beginning(ctx, p.bus.Retention-p.ageSlack())
+	if err != nil {
+		return 0, err
+	}
 	if s.Msgs == 0 {
-		if s.LastSeq == head.Sequences[p.number] && s.LastSeq == 0 {
-			return 0, nil
+		// All of it grew too old, or nothing was relayed yet.
+		if s.LastSeq+1 == first {
+			return index, nil
 		}
 		return 0, fmt.Errorf("%w: it is empty at sequence %d", errDiffers, s.LastSeq)
+	}
+	if err := p.beginsAt(ctx, s, first); err != nil {
+		return 0, err
 	}
 	if span := s.LastSeq - s.FirstSeq + 1; s.Msgs != span {
 		if err := p.onlyErased(ctx, s.Deleted, span-s.Msgs); err != nil {
@@ -147,6 +164,29 @@ func (p *partition) verify(ctx context.Context, stream jetstream.Stream, info *j
 		}
 	}
 	return p.sameAt(ctx, stream, s.LastSeq)
+}
+
+// ageSlack is how far the clock by which JetStream drops old messages may be
+// from the journal's.
+func (p *partition) ageSlack() time.Duration { return min(5*time.Minute, p.bus.Retention/10) }
+
+// largestMessage bounds a message.
+const largestMessage = 8 << 20
+
+// beginsAt checks that a stream which is not full by size has all records that
+// are recent enough, but for erased ones.
+func (p *partition) beginsAt(ctx context.Context, s jetstream.StreamState, first uint64) error {
+	if s.Bytes+largestMessage > uint64(p.bus.MaxBytes) {
+		return nil
+	}
+	for ; first < s.FirstSeq; first++ {
+		if _, erased, err := journal.ErasedAt(ctx, p.bus.DB.Reader(), p.number, first); err != nil {
+			return err
+		} else if !erased {
+			return fmt.Errorf("%w: it begins at %d, behind record %d", errDiffers, s.FirstSeq, first)
+		}
+	}
+	return nil
 }
 
 // onlyErased checks that the messages missing inside the stream are those of
@@ -170,8 +210,15 @@ func (p *partition) onlyErased(ctx context.Context, deleted []uint64, missing ui
 // sameAt compares one message with its row and gives the ledger index behind it.
 func (p *partition) sameAt(ctx context.Context, stream jetstream.Stream, sequence uint64) (next uint64, err error) {
 	m, err := stream.GetMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		index, erased, err := journal.ErasedAt(ctx, p.bus.DB.Reader(), p.number, sequence)
+		if err == nil && !erased {
+			err = fmt.Errorf("%w: message %d is missing", errDiffers, sequence)
+		}
+		return index + 1, err
+	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: message %d cannot be read: %w", errDiffers, sequence, err)
+		return 0, fmt.Errorf("message %d: %w", sequence, err)
 	}
 	index, err := strconv.ParseUint(m.Header.Get(headerIndex), 10, 63)
 	if err != nil {
@@ -187,6 +234,30 @@ func (p *partition) sameAt(ctx context.Context, stream jetstream.Stream, sequenc
 	return index + 1, nil
 }
 
+// examine looks at one message that a reader complains of, 0 for none in
+// particular. Its error asks for the whole comparison.
+func (p *partition) examine(ctx context.Context, sequence uint64) error {
+	at := p.stream.Load()
+	switch {
+	case p.damaged.Load():
+		return errDamaged
+	case sequence == 0 || at == nil:
+		return errors.New("the stream is compared with the journal")
+	}
+	info, err := at.stream.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if sequence < info.State.FirstSeq || sequence > info.State.LastSeq {
+		return nil
+	}
+	_, err = p.sameAt(ctx, at.stream, sequence)
+	if errors.Is(err, errDiffers) {
+		p.damaged.Store(true)
+	}
+	return err
+}
+
 // compare checks the running stream once more.
 func (p *partition) compare(ctx context.Context) error {
 	at := p.stream.Load()
@@ -199,59 +270,4 @@ func (p *partition) compare(ctx context.Context) error {
 	}
 	_, err = p.verify(ctx, at.stream, info)
 	return err
-}
-
-// scrub reads the whole stream once after each start: the server checks each
-// message's sum as it reads, and drops what is damaged, which its own counts do
-// not show.
-func (p *partition) scrub(ctx context.Context) {
-	at := p.stream.Load()
-	if at == nil {
-		return
-	}
-	info, err := at.stream.Info(ctx)
-	if err != nil || info.State.Msgs == 0 {
-		return
-	}
-	consumer, err := at.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: true,
-	})
-	if err != nil {
-		return
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return
-	}
-	defer messages.Stop()
-	for expected := info.State.FirstSeq; expected <= info.State.LastSeq; {
-		m, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
-		if err != nil || ctx.Err() != nil {
-			return
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return
-		}
-		for ; expected < meta.Sequence.Stream; expected++ {
-			_, erased, err := journal.ErasedAt(ctx, p.bus.DB.Reader(), p.number, expected)
-			if err != nil {
-				return
-			}
-			if now, err := at.stream.Info(ctx); err == nil && !erased && expected >= now.State.FirstSeq {
-				p.bus.Log.Warn("a message of the stream is damaged", "partition", p.number, "sequence", expected)
-				p.damaged(ctx, at)
-				return
-			}
-		}
-		expected++
-	}
-}
-
-// damaged gives the stream up: without its last message it is made anew.
-func (p *partition) damaged(ctx context.Context, at *streamAt) {
-	if err := at.stream.Purge(ctx); err != nil {
-		p.bus.Log.Warn("a damaged stream could not be purged", "partition", p.number, "error", err)
-	}
-	p.distrust()
 }

@@ -47,6 +47,15 @@ func (l *lease) take(ctx context.Context) (held bool, err error) {
 	return held, err
 }
 
+// renew renews a lease that is held.
+func (l *lease) renew(ctx context.Context) error {
+	held, err := l.take(ctx)
+	if err == nil && !held {
+		err = errLeaseLost
+	}
+	return err
+}
+
 // release frees the lease at once for another process.
 func (l *lease) release() {
 	l.timer.Stop()

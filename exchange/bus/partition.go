@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,8 +20,12 @@ type partition struct {
 	stream watched[streamAt]
 	// relayed is the ledger index up to which the stream holds everything.
 	relayed atomic.Uint64
-	// suspect asks for a check now: a reader met something wrong.
-	suspect chan struct{}
+	// suspect asks for a check now: a reader met something wrong at a sequence,
+	// or at none in particular.
+	suspect chan uint64
+	// damaged says that the stream misses or garbled a message, which its own
+	// counts do not show: it is to be made anew.
+	damaged atomic.Bool
 	// previous is the last sequence of each topic in the stream.
 	previous map[string]uint64
 }
@@ -32,7 +37,7 @@ type streamAt struct {
 }
 
 func newPartition(b *Bus, n uint32) *partition {
-	return &partition{bus: b, number: n, suspect: make(chan struct{}, 1), previous: map[string]uint64{}}
+	return &partition{bus: b, number: n, suspect: make(chan uint64, 1), previous: map[string]uint64{}}
 }
 
 // ready gives a channel that is closed once the stream is there.
@@ -45,10 +50,11 @@ func (p *partition) name() string { return "HT_RECORDS_" + strconv.Itoa(int(p.nu
 
 func (p *partition) prefix() string { return "ht.rec." + strconv.Itoa(int(p.number)) + "." }
 
-// distrust asks for a check of the stream.
-func (p *partition) distrust() {
+// distrust asks for a check of the stream's message at a sequence; of the stream
+// as a whole if that is 0.
+func (p *partition) distrust(sequence uint64) {
 	select {
-	case p.suspect <- struct{}{}:
+	case p.suspect <- sequence:
 	default:
 	}
 }
@@ -81,10 +87,15 @@ var errLeaseLost = errors.New("another process relays this partition now")
 
 // serve heals the stream and relays until something fails or the lease is lost.
 func (p *partition) serve(ctx context.Context, js jetstream.JetStream, lease *lease) error {
-	next, err := p.heal(ctx, js, lease)
+	next, err := p.heal(ctx, js)
 	if err != nil {
 		return err
 	}
+	complaints, err := p.hear(js.Conn())
+	if err != nil {
+		return err
+	}
+	defer complaints.Unsubscribe()
 	r := &relay{partition: p, js: js, lease: lease, next: next}
 	scrub, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -103,15 +114,17 @@ func (p *partition) serve(ctx context.Context, js jetstream.JetStream, lease *le
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-p.suspect:
-			return errors.New("a reader met a damaged stream; it is compared with the journal")
+		case sequence := <-p.suspect:
+			if err := p.examine(ctx, sequence); err != nil {
+				return err
+			}
 		case <-check.C:
 			if err := p.compare(ctx); err != nil {
 				return err
 			}
 		case <-lease.renewal():
-			if held, err := lease.take(ctx); err != nil || !held {
-				return errors.Join(errLeaseLost, err)
+			if err := lease.renew(ctx); err != nil {
+				return err
 			}
 		}
 	}
@@ -131,12 +144,31 @@ func (p *partition) follow(ctx context.Context, js jetstream.JetStream, lease *l
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.suspect:
-			return nil
+		case sequence := <-p.suspect:
+			if sequence == 0 {
+				return nil
+			}
+			// Whoever holds the lease looks at it.
+			if err := js.Conn().Publish(p.complaints(), []byte(strconv.FormatUint(sequence, 10))); err != nil {
+				return err
+			}
 		case <-lease.renewal():
 			if held, err := lease.take(ctx); err != nil || held {
 				return err
 			}
 		}
 	}
+}
+
+// complaints is where the readers of other processes say which message looks
+// wrong to them.
+func (p *partition) complaints() string { return "ht.ctl.suspect." + strconv.Itoa(int(p.number)) }
+
+// hear takes complaints of other processes.
+func (p *partition) hear(conn *nats.Conn) (*nats.Subscription, error) {
+	return conn.Subscribe(p.complaints(), func(m *nats.Msg) {
+		if sequence, err := strconv.ParseUint(string(m.Data), 10, 63); err == nil && sequence > 0 {
+			p.distrust(sequence)
+		}
+	})
 }

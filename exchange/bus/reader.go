@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -22,7 +23,12 @@ type Reader struct {
 	// hole is the sequence up to which the stream showed a gap: the journal is
 	// read until there.
 	hole uint64
-	feed *feed
+	// clear is a sequence up to which the topic has nothing behind last.
+	clear uint64
+	// asked is the partition's last sequence when the journal was last asked
+	// whether the feed owes something.
+	asked uint64
+	feed  *feed
 }
 
 // readPage is how many records are read from the journal at once.
@@ -44,15 +50,17 @@ func (r *Reader) Next(ctx context.Context, max int) ([]journal.Row, error) {
 	for {
 		if r.feed != nil {
 			rows, ok := r.fromFeed(ctx, max)
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
 			if ok {
 				return rows, nil
 			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
 			r.drop()
 		}
-		if r.openFeed(ctx) {
+		at := r.partition.stream.Load()
+		tried := at != nil && r.reaches(at)
+		if tried && r.openFeed(ctx, at) {
 			continue
 		}
 		changed := r.bus.Journal.Changed()
@@ -64,13 +72,39 @@ func (r *Reader) Next(ctx context.Context, max int) ([]journal.Row, error) {
 			r.last = rows[len(rows)-1].Sequence
 			return rows, nil
 		}
-		select {
-		case <-changed:
-		case <-r.partition.ready():
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if at != nil && !tried {
+			// What the stream begins behind is none of this topic.
+			r.hole, r.clear = 0, at.first-1
+			continue
+		}
+		if err := r.wait(ctx, changed, tried); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// wait waits until there may be something to read: from the journal, or from a
+// stream that comes, or that is tried again.
+func (r *Reader) wait(ctx context.Context, changed <-chan struct{}, tried bool) error {
+	ready := r.partition.ready()
+	var later <-chan time.Time
+	if tried {
+		// The stream is there and gave no consumer: it is asked again later.
+		ready, later = nil, time.After(retryDelay)
+	}
+	select {
+	case <-changed:
+	case <-ready:
+	case <-later:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// reaches says whether the stream holds what comes next.
+func (r *Reader) reaches(at *streamAt) bool {
+	return max(r.last, r.clear)+1 >= at.first && r.last >= r.hole
 }
 
 // feed is an ordered consumer of one topic.
@@ -87,15 +121,11 @@ const feedBuffer = 512
 // feedBytes is how much is asked of JetStream at once.
 const feedBytes = 4 << 20
 
-// openFeed consumes from the stream if it holds what comes next.
-func (r *Reader) openFeed(ctx context.Context) bool {
-	at := r.partition.stream.Load()
-	if at == nil || r.last+1 < at.first || r.last < r.hole {
-		return false
-	}
+// openFeed consumes from the stream.
+func (r *Reader) openFeed(ctx context.Context, at *streamAt) bool {
 	consumer, err := at.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{r.partition.prefix() + r.topic + ".*"},
-		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(r.last, r.clear) + 1,
 	})
 	if err != nil {
 		return false
@@ -130,17 +160,10 @@ func (r *Reader) drop() {
 // fromFeed waits for a message and takes what else is there; false if the feed
 // cannot be trusted to go on.
 func (r *Reader) fromFeed(ctx context.Context, max int) ([]journal.Row, bool) {
-	var m jetstream.Msg
-	select {
-	case m = <-r.feed.messages:
-	case <-r.feed.broken:
-		return nil, false
-	case <-r.partition.gone():
-		return nil, false
-	case <-ctx.Done():
-		return nil, false
+	m, rows := r.await(ctx, max)
+	if m == nil {
+		return rows, len(rows) > 0
 	}
-	var rows []journal.Row
 	for {
 		row, ok := r.row(ctx, m)
 		if !ok {
@@ -163,6 +186,55 @@ func (r *Reader) fromFeed(ctx context.Context, max int) ([]journal.Row, bool) {
 	}
 }
 
+// idleAfter is how long a silent feed is believed.
+const idleAfter = 2 * time.Second
+
+// await waits for a message; nil if the feed cannot be trusted to go on, with
+// what the journal has that the feed did not give.
+func (r *Reader) await(ctx context.Context, max int) (jetstream.Msg, []journal.Row) {
+	idle := time.NewTimer(idleAfter)
+	defer idle.Stop()
+	for {
+		select {
+		case m := <-r.feed.messages:
+			return m, nil
+		case <-r.feed.broken:
+			return nil, nil
+		case <-r.partition.gone():
+			return nil, nil
+		case <-ctx.Done():
+			return nil, nil
+		case <-idle.C:
+		}
+		// The stream's last message may be gone, which no later one shows, or a
+		// relay elsewhere may have died.
+		if rows := r.overdue(ctx, max); len(rows) > 0 {
+			r.drop()
+			return nil, rows
+		}
+		idle.Reset(idleAfter)
+	}
+}
+
+// overdue reads what the journal has behind the last record read, if the
+// partition has grown since this was last asked.
+func (r *Reader) overdue(ctx context.Context, max int) []journal.Row {
+	head := r.bus.Journal.Head().Sequences[r.partition.number]
+	if head <= r.asked {
+		return nil
+	}
+	rows, err := journal.TopicAfter(ctx, r.bus.DB.Reader(), r.number, r.last, min(max, readPage))
+	if err != nil {
+		return nil
+	}
+	r.asked = head
+	if len(rows) > 0 {
+		r.partition.distrust(rows[0].Sequence)
+		r.last = rows[len(rows)-1].Sequence
+	}
+	return rows
+}
+
 // row reads a message; false if messages of the topic are missing before it, or
 // it is not what the relay published.
 func (r *Reader) row(ctx context.Context, m jetstream.Msg) (journal.Row, bool) {
@@ -176,13 +248,15 @@ func (r *Reader) row(ctx context.Context, m jetstream.Msg) (journal.Row, bool) {
 	index, err := strconv.ParseUint(header.Get(headerIndex), 10, 63)
 	previous, err2 := strconv.ParseUint(header.Get(headerPrevious), 10, 63)
 	if err != nil || err2 != nil {
-		r.partition.distrust()
+		r.partition.distrust(row.Sequence)
 		return row, false
 	}
 	row.Index = index
 	if row.Sequence > r.last && previous > r.last {
-		// Erased messages leave such a gap too: the journal has their places.
+		// The journal has what is missing. Erased messages and old ones leave
+		// such a gap too.
 		r.hole = previous
+		r.partition.distrust(previous)
 		return row, false
 	}
 	if header.Get(headerErased) != "" {
@@ -193,7 +267,7 @@ func (r *Reader) row(ctx context.Context, m jetstream.Msg) (journal.Row, bool) {
 		return *stored, true
 	}
 	if !unpack(m.Data(), &row) {
-		r.partition.distrust()
+		r.partition.distrust(row.Sequence)
 		return row, false
 	}
 	return row, true

@@ -59,6 +59,13 @@ func (r *relay) catchUp(ctx context.Context) error {
 		}
 		r.next = next
 		r.partition.relayed.Store(r.next)
+		select {
+		case <-r.lease.renewal():
+			if err := r.lease.renew(ctx); err != nil {
+				return err
+			}
+		default:
+		}
 	}
 	return ctx.Err()
 }
@@ -123,13 +130,9 @@ func (r *relay) publish(ctx context.Context, rows []journal.Row) error {
 
 // message makes a record's message; nil if it is of another partition.
 func (p *partition) message(ctx context.Context, row *journal.Row) (*nats.Msg, uint64, error) {
-	var entry ledgerv1.LedgerEntry
-	if err := proto.Unmarshal(row.Leaf, &entry); err != nil {
-		return nil, 0, fmt.Errorf("entry %d: %w", row.Index, err)
-	}
-	published := entry.GetPublished()
-	if published == nil {
-		return nil, 0, fmt.Errorf("entry %d is no publication", row.Index)
+	published, err := publication(row)
+	if err != nil {
+		return nil, 0, err
 	}
 	if published.Partition != p.number {
 		return nil, 0, nil
@@ -152,6 +155,18 @@ func (p *partition) message(ctx context.Context, row *journal.Row) (*nats.Msg, u
 		m.Data = pack(row)
 	}
 	return m, row.Sequence, nil
+}
+
+// publication reads a row's leaf.
+func publication(row *journal.Row) (*ledgerv1.RecordPublished, error) {
+	var entry ledgerv1.LedgerEntry
+	if err := proto.Unmarshal(row.Leaf, &entry); err != nil {
+		return nil, fmt.Errorf("entry %d: %w", row.Index, err)
+	}
+	if entry.GetPublished() == nil {
+		return nil, fmt.Errorf("entry %d is no publication", row.Index)
+	}
+	return entry.GetPublished(), nil
 }
 
 // maxTopics bounds the memory of previousOf; a topic beyond it is looked up.

@@ -52,7 +52,20 @@ func On(t testing.TB, db *store.DB, partitions int) *Ledger {
 	name := identity.Name{Participant: "11999900MB0000019D", System: "console"}
 	d, err := identity.Init(t.TempDir(), identity.Options{Operator: name})
 	must(t, err)
-	l := &Ledger{T: t, DB: db, Keys: d.Keyring, partitions: partitions}
+	return create(t, db, d.Keyring, partitions)
+}
+
+// Twin makes an empty ledger with the same keys on another database, as if all
+// were restored from a backup of the first day.
+func (l *Ledger) Twin() *Ledger {
+	l.T.Helper()
+	return create(l.T, storetest.Open(l.T), l.Keys, l.partitions)
+}
+
+func create(t testing.TB, db *store.DB, keys *identity.Keyring, partitions int) *Ledger {
+	t.Helper()
+	l := &Ledger{T: t, DB: db, Keys: keys, partitions: partitions}
+	var err error
 	l.Verifier, err = verify.NewCheckpointVerifier(l.Keys.VerifierKey())
 	must(t, err)
 	must(t, journal.Create(t.Context(), db, l.Keys.Signer(), partitions))
