@@ -13,6 +13,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/bus"
+	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
@@ -401,4 +402,29 @@ func (w *world) get(name string) *exchangev1.Subscription {
 	s, err := w.manager.Get(w.T.Context(), w.civil.Caller, name)
 	must(w.T, err)
 	return s
+}
+
+func (w *world) topic() *catalog.Topic {
+	w.T.Helper()
+	t, err := w.Catalogue.Topic(topic)
+	must(w.T, err)
+	return t
+}
+
+// checkReceived checks an entry about acknowledgements by its opening, as an
+// auditor does.
+func (w *world) checkReceived(r *ledgerv1.AcknowledgementsReceived, o *ledgerv1.ReadOpening, m *member) {
+	w.T.Helper()
+	var hashes [][verify.HashSize]byte
+	for _, raw := range o.GetAcknowledgements() {
+		hashes = append(hashes, verify.LeafHash(raw))
+		a := &ledgerv1.Acknowledgement{}
+		must(w.T, proto.Unmarshal(raw, a))
+		statement, err := verify.AckStatement(r.Subscription, a.Sequences, a.DetailHashes)
+		must(w.T, err)
+		must(w.T, verify.CheckSignature(m.system.Certificate.PublicKey, statement, a.Signature))
+	}
+	if root := verify.Root(hashes); string(root[:]) != string(r.Root) || r.Consumer != w.civil.Caller.System || r.Provider != catalogtest.Security {
+		w.T.Errorf("entry %v is not of its opening", r)
+	}
 }

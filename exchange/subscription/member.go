@@ -362,8 +362,13 @@ func (s *session) leave() {
 		}
 		return
 	}
-	// The lease's end, or the next start, frees the lanes.
-	s.m.Log.Warn("a member's lanes could not be given back", "subscription", s.id, "error", err)
+	s.m.Log.Warn("a member's lanes could not be given back yet", "subscription", s.id, "error", err)
+	s.m.done.Go(func() {
+		s.m.persist(s.m.ctx, "a member's lanes could not be given back yet", func(ctx context.Context) error {
+			return s.m.write(ctx, s.caller.System, s.giveBack)
+		})
+		s.m.touched(s.id)
+	})
 }
 
 // giveBack writes the lanes as they stand and ends the membership.
@@ -409,11 +414,10 @@ func (s *session) abandon(cause error) {
 	default:
 		return // refused
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), endWithin)
-	defer cancel()
-	err := s.m.write(ctx, s.caller.System, func(ctx context.Context, tx store.Tx, _ journal.Slot) error { return s.forget(ctx, tx) })
-	if err != nil {
-		s.m.Log.Warn("a member that did not come about could not be forgotten", "subscription", s.id, "error", err)
-	}
-	s.m.touched(s.id)
+	s.m.done.Go(func() {
+		s.m.persist(s.m.ctx, "a member that did not come about could not be forgotten", func(ctx context.Context) error {
+			return s.m.write(ctx, s.caller.System, func(ctx context.Context, tx store.Tx, _ journal.Slot) error { return s.forget(ctx, tx) })
+		})
+		s.m.touched(s.id)
+	})
 }

@@ -78,7 +78,8 @@ type Manager struct {
 	mu       sync.Mutex
 	sessions map[string]map[*session]struct{}
 	closing  bool
-	running  sync.WaitGroup // sessions
+	running  sync.WaitGroup  // sessions
+	ctx      context.Context // ends with the manager
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 }
@@ -104,7 +105,7 @@ func Open(c Config) *Manager {
 	m.cover.init()
 	m.dormant.init()
 	ctx, stop := context.WithCancel(context.Background())
-	m.stop = stop
+	m.ctx, m.stop = ctx, stop
 	m.done.Go(func() { m.keepLease(ctx) })
 	m.done.Go(func() { m.runCover(ctx) })
 	m.done.Go(func() { m.wakeDormant(ctx) })
