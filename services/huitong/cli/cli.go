@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -48,7 +49,22 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	a := &app{in: in, out: out, err: errs}
 	root := a.root()
 	root.SetArgs(args)
-	return a.finish(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if !a.started && asksJSON(args) {
+		// The command line may have been given up before that flag.
+		a.output = "json"
+	}
+	return a.finish(err)
+}
+
+func asksJSON(args []string) bool {
+	all := strings.Join(args, " ") + " "
+	for _, flag := range []string{"-o json ", "-ojson ", "-o=json ", "--output json ", "--output=json "} {
+		if strings.Contains(all, flag) {
+			return true
+		}
+	}
+	return false
 }
 
 const longRoot = `huitong runs an exchange between government departments, and uses one.

@@ -127,6 +127,7 @@ func reportOf(err error) *report {
 	if errors.As(err, &ad) {
 		r.Next = ad.advice
 	}
+	r.Message = strings.ReplaceAll(r.Message, "\n", "; ")
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -170,7 +171,9 @@ func (a *app) printRecord(v *recordView) error {
 		if err := json.Indent(&b, v.Record, "", "  "); err != nil {
 			return err
 		}
-		a.printf("%s\n", b.String())
+		for text := range strings.SplitSeq(b.String(), "\n") {
+			a.printf("%s\n", printable(text))
+		}
 	}
 	a.printf("\n")
 	return nil

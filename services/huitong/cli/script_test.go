@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "exits": exits, "records": records, "join": join, "terminate": terminate, "protoset": protoset, "flip": flip, "spoil": spoil,
+			"outside": outside, "until": until,
 		},
 	})
 }
@@ -57,6 +59,18 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 		<-time.After(10 * time.Millisecond)
 	}
 	ts.Fatalf("the exchange is not ready after 30 s")
+}
+
+// until runs a command again and again until what it prints matches.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := regexp.Compile("(?s)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if ts.Exec(args[1], args[2:]...) == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("it does not come about within 30 s")
 }
 
 // terminate sends SIGTERM to the last command that was started in the background.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,12 +66,21 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	f.node.Log = log
-	if err := a.ensureExchange(ctx, f); err != nil {
+	created, err := a.ensureExchange(ctx, f)
+	if err != nil {
 		return err
 	}
 	n, err := node.Open(ctx, f.node)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return advise(err, "another program listens there; choose another address with --listen")
+	}
 	if err != nil {
 		return err
+	}
+	if created != nil {
+		if err := a.keepAddress(created.Context, n.Address()); err != nil {
+			return errors.Join(err, n.Close(ctx))
+		}
 	}
 	if err := a.ready(n, f); err != nil {
 		return errors.Join(err, n.Close(ctx))
@@ -96,16 +107,34 @@ func (a *app) logger(f *serveFlags) (*slog.Logger, error) {
 // ensureExchange makes an exchange with defaults where there is no data directory
 // yet. One that is there and holds no exchange is refused: it may be a mount that
 // is missing, or a name that is misspelt.
-func (a *app) ensureExchange(ctx context.Context, f *serveFlags) error {
+func (a *app) ensureExchange(ctx context.Context, f *serveFlags) (*made, error) {
 	if _, err := os.Stat(f.node.Dir); !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	a.notef("%s does not exist: making a new exchange there\n", f.node.Dir)
-	_, err := a.makeExchange(ctx, &initFlags{
+	return a.makeExchange(ctx, &initFlags{
 		data: f.node.Dir, database: f.node.Database, partitions: 1, system: defaultSystem, hosts: f.node.Hosts,
 		context: "operator", address: f.node.Listen,
 	})
-	return err
+}
+
+// keepAddress lets a context find the exchange where it listens.
+func (a *app) keepAddress(name, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	all, err := a.readContexts()
+	if err != nil {
+		return err
+	}
+	c := all.Contexts[name]
+	c.Address = net.JoinHostPort(host, port)
+	all.Contexts[name] = c
+	return all.write()
 }
 
 // ready says that the exchange takes calls: what listens answers from here on.
