@@ -83,6 +83,9 @@ type queues struct {
 	lanes   map[uint32]*lane
 	items   map[uint64]*item
 	records map[string]*item
+	// inOrder: deliveries go in the order of their sequences, and none waits for
+	// another of its record.
+	inOrder bool
 	ready   []*item
 	delayed delays
 	// kept is the size of what is kept in memory for items that cannot go yet.
@@ -101,6 +104,10 @@ const maxKept = 4 << 20
 func (q *queues) add(it *item) {
 	q.items[it.sequence] = it
 	it.lane.insert(it)
+	if q.inOrder {
+		q.goOn(it)
+		return
+	}
 	head := q.records[it.key]
 	if head == nil {
 		q.records[it.key] = it
@@ -129,6 +136,16 @@ func (l *lane) insert(it *item) {
 	l.items = append(l.items, nil)
 	copy(l.items[i+1:], l.items[i:])
 	l.items[i] = it
+}
+
+// behind says whether a delivery waits for one of its record that is under way.
+func (q *queues) behind() bool {
+	for _, head := range q.records {
+		if head.next != nil && head.state == flying {
+			return true
+		}
+	}
+	return false
 }
 
 // goOn makes an item ready, now or when it is due.

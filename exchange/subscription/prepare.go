@@ -90,7 +90,7 @@ func (s *session) follow() {
 
 // reachedEnd says whether everything on the topic was looked at.
 func (s *session) reachedEnd() (bool, error) {
-	if len(s.ready) > 0 {
+	if len(s.ready) > 0 || s.behind() {
 		return false, nil
 	}
 	for _, l := range s.lanes {

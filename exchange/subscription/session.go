@@ -53,7 +53,8 @@ type session struct {
 	member string
 	token  string // tells this session from a later one of the same member
 	json   bool
-	// alone: the subscriber keeps its position itself, so nothing is sent twice
+	// alone: the subscriber keeps its position itself, so everything goes in the
+	// order of the sequences that it writes down, and nothing is sent twice
 	// on one stream.
 	alone bool
 
@@ -111,6 +112,7 @@ func (m *Manager) Receive(ctx context.Context, caller *identity.Caller, open *ex
 		m: m, caller: caller, id: fullID(caller, open.GetSubscription()), member: open.GetMember(), token: randomName(),
 		json: open.GetJson(), alone: open.SettledThrough != nil, bell: make(chan struct{}, 1), queues: newQueues(),
 	}
+	s.inOrder = s.alone
 	if s.member == "" {
 		s.member = "m-" + s.token
 	}
