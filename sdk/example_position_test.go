@@ -19,7 +19,7 @@ import (
 type register struct{ *sql.DB }
 
 func openRegister(path string) (register, error) {
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		return register{}, err
 	}
@@ -49,7 +49,7 @@ func (r register) keep(ctx context.Context, d *sdk.Delivery) error {
 		ON CONFLICT (certificate) DO UPDATE SET status = ?2, changes = changes + 1`, d.Key, d.Status.String()); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE position SET sequence = ?", d.Sequence); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE position SET sequence = max(sequence, ?)", d.Sequence); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -81,10 +81,7 @@ func ExampleWithPosition() {
 	}
 	defer register.Close()
 
-	// One lane: deliveries come in the order of the position.
-	_, err = client.EnsureSubscription(ctx, sdk.NewSubscription{
-		Name: "register", Topic: "marriage", Start: sdk.FromCurrent(), Lanes: 1,
-	})
+	_, err = client.EnsureSubscription(ctx, sdk.NewSubscription{Name: "register", Topic: "marriage", Start: sdk.FromCurrent()})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/huitong-bus/huitong/sdk"
 )
@@ -96,7 +97,7 @@ func die() error {
 // once.
 func TestPositionBesideOnesOwnData(t *testing.T) {
 	w := newWorld(t)
-	w.create(t, sdk.NewSubscription{Name: "register", Start: sdk.FromAll(), Lanes: 1})
+	w.create(t, sdk.NewSubscription{Name: "register", Start: sdk.FromAll()})
 	records := some(60)
 	publishAll(t, w.publisher, records)
 	o := receiving{Dir: t.TempDir(), Address: w.Node.Address(), LedgerKey: w.Node.LedgerKey()}
@@ -166,4 +167,51 @@ func receiveIn(t *testing.T, o receiving) error {
 		t.Fatalf("the receiver failed: %s", out)
 	}
 	return err
+}
+
+// TestSecondReceiverStandsBy: while one process keeps the position, another
+// waits, and goes on where the first ended.
+func TestSecondReceiverStandsBy(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, sdk.NewSubscription{Name: "register", Start: sdk.FromAll()})
+	register, err := openRegister(filepath.Join(t.TempDir(), "register.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer register.Close()
+	first := w.subscribe(t, "register", register.keep, sdk.WithPosition(register.position))
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := w.hall.Subscribe(short, "register", register.keep, sdk.WithPosition(register.position)); err == nil {
+		t.Fatal("two receive")
+	}
+	opened := make(chan *sdk.Subscription, 1)
+	go func() {
+		s, err := w.hall.Subscribe(t.Context(), "register", register.keep, sdk.WithPosition(register.position))
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- s
+	}()
+	publishAll(t, w.publisher, some(30))
+	through := func(want uint64) func() bool {
+		return func() bool {
+			got, err := register.position(t.Context())
+			return err == nil && got == want
+		}
+	}
+	await(t, "the first wrote all down", through(30))
+	drain(t, first)
+	publishAll(t, w.publisher, some(30)[:10])
+	select {
+	case second := <-opened:
+		await(t, "the second wrote all down", through(40))
+		drain(t, second)
+	case <-soon(t).Done():
+		t.Fatal("the second does not open")
+	}
+	var changes int
+	if err := register.QueryRow("SELECT sum(changes) FROM marriages").Scan(&changes); err != nil || changes != 40 {
+		t.Errorf("%d changes, not 40: %v", changes, err)
+	}
 }

@@ -42,6 +42,26 @@ func (s *Subscription) open(giveUp context.Context) (*session, error) {
 	return ss, nil
 }
 
+// standBy opens the first session. A subscriber that keeps its own position waits
+// while another receives.
+func (s *Subscription) standBy(giveUp context.Context) (*session, error) {
+	var wait backoff
+	for {
+		ss, err := s.open(giveUp)
+		if s.cfg.position == nil || !errors.Is(err, &fault.Error{Kind: fault.Conflict, Rule: "member.alone"}) {
+			return ss, err
+		}
+		s.note("another member receives; standing by")
+		select {
+		case <-giveUp.Done():
+			return nil, err
+		case <-s.ctx.Done():
+			return nil, err
+		case <-time.After(wait.next()):
+		}
+	}
+}
+
 func (ss *session) hello() (*exchangev1.SubscribeOpened, error) {
 	cfg := &ss.sub.cfg
 	open := &exchangev1.SubscribeOpen{

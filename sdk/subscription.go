@@ -66,8 +66,11 @@ func WithJSON() SubscribeOption {
 // done, and is asked each time the subscription connects. Deliveries then come
 // one after the other in the order of their sequences, and one that fails is
 // tried again here before anything after it: so what the handler writes down is
-// the last Delivery.Sequence. The subscription needs one lane and no other
-// member.
+// the last Delivery.Sequence. Only a dead letter that is replayed comes late, out
+// of that order: let the position be the largest.
+//
+// No other member can receive beside it. While one does, Subscribe waits: so a
+// second process may stand by, and one that was killed comes back at once.
 func WithPosition(load func(context.Context) (uint64, error)) SubscribeOption {
 	return func(c *subscribeConfig) { c.position, c.inOrder = load, true }
 }
@@ -132,7 +135,7 @@ func (c *Client) subscribe(giveUp, life context.Context, name string, h BatchHan
 		s.cfg.concurrency = 1
 	}
 	s.ctx, s.cancel = context.WithCancel(life)
-	first, err := s.open(giveUp)
+	first, err := s.standBy(giveUp)
 	if err != nil {
 		s.cancel()
 		return nil, err
