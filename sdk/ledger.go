@@ -26,29 +26,39 @@ type ledgerView struct {
 	// of; largest the largest that came with an answer since.
 	proven, largest verify.Checkpoint
 
-	// The checkpoint opened last: calls that were committed together come with
+	// The checkpoints opened last: calls that were committed together come with
 	// the same one, and its signature costs more than all else of a small call.
-	opening    sync.Mutex
-	lastText   []byte
-	lastOpened *verify.Checkpoint
+	// Over several connections the answers of a few commits come mixed.
+	opening sync.Mutex
+	opened  [4]opened
+	oldest  int
+}
+
+// opened is a checkpoint whose signature was checked.
+type opened struct {
+	signed     []byte
+	checkpoint *verify.Checkpoint
 }
 
 func newLedgerView(key string, v *verify.CheckpointVerifier) *ledgerView {
 	return &ledgerView{key: key, verifier: v}
 }
 
-// open checks the signature of a checkpoint, unless it is the last one again.
+// open checks the signature of a checkpoint, unless it is one of the last again.
 func (l *ledgerView) open(signed []byte) (*verify.Checkpoint, error) {
 	l.opening.Lock()
 	defer l.opening.Unlock()
-	if l.lastOpened != nil && bytes.Equal(signed, l.lastText) {
-		return l.lastOpened, nil
+	for _, o := range l.opened {
+		if o.checkpoint != nil && bytes.Equal(signed, o.signed) {
+			return o.checkpoint, nil
+		}
 	}
 	c, err := l.verifier.Open(signed)
 	if err != nil {
 		return nil, err
 	}
-	l.lastText, l.lastOpened = signed, c
+	l.opened[l.oldest] = opened{signed, c}
+	l.oldest = (l.oldest + 1) % len(l.opened)
 	return c, nil
 }
 

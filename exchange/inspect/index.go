@@ -28,8 +28,10 @@ type Index struct {
 	IndexConfig
 	next   atomic.Uint64
 	signal atomic.Pointer[chan struct{}]
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	// urged has a value while somebody waits for the index.
+	urged chan struct{}
+	stop  context.CancelFunc
+	done  sync.WaitGroup
 }
 
 // OpenIndex starts following, until Close. It does not wait for the index to
@@ -41,7 +43,7 @@ func OpenIndex(_ context.Context, c IndexConfig) (*Index, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	x := &Index{IndexConfig: c}
+	x := &Index{IndexConfig: c, urged: make(chan struct{}, 1)}
 	first := make(chan struct{})
 	x.signal.Store(&first)
 	running, stop := context.WithCancel(context.Background())
@@ -63,6 +65,10 @@ func (x *Index) Wait(ctx context.Context, size uint64) error {
 		signal := *x.signal.Load()
 		if x.next.Load() >= size {
 			return nil
+		}
+		select {
+		case x.urged <- struct{}{}:
+		default:
 		}
 		select {
 		case <-signal:
@@ -102,8 +108,11 @@ func (x *Index) follow(ctx context.Context) error {
 	for {
 		x.reached(f.next)
 		changed := x.Journal.Changed()
-		if size := x.Journal.Head().Size; f.next < size {
-			if err := f.step(ctx, size); err != nil {
+		if behind := x.Journal.Head().Size - f.next; behind > 0 {
+			if behind < followBatch {
+				x.gather(ctx)
+			}
+			if err := f.step(ctx, x.Journal.Head().Size); err != nil {
 				return err
 			}
 			if err := x.DB.Index.Breathe(ctx); err != nil {
@@ -116,6 +125,21 @@ func (x *Index) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// gatherFor is how long commits are gathered for one transaction of the index
+// while nobody waits for it: a small one costs nearly as much as a large one, and
+// as much as the commit that it follows.
+const gatherFor = 10 * time.Millisecond
+
+func (x *Index) gather(ctx context.Context) {
+	t := time.NewTimer(gatherFor)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-x.urged:
+	case <-ctx.Done():
 	}
 }
 

@@ -30,6 +30,10 @@ const (
 	DefaultMaxMessage = 10 << 20
 	// maxStreams bounds the calls under way on one connection.
 	maxStreams = 256
+	// workers is how many goroutines answer one call after the other. A new one
+	// for each call would grow its stack anew for each; when all are busy that is
+	// what is done.
+	workers = 128
 	// maxHeaders bounds a call's headers, in bytes.
 	maxHeaders = 16 << 10
 	// handshake bounds how long a connection may take to be set up.
@@ -94,6 +98,7 @@ func NewServer(c Config) *Server {
 		grpc.InTapHandle(s.tap),
 		grpc.MaxRecvMsgSize(c.MaxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.NumStreamWorkers(workers),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshake),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(4<<20),
