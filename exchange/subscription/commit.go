@@ -172,7 +172,7 @@ func (c *commit) writeFacts(ctx context.Context, tx store.Tx, slot journal.Slot)
 	id := c.s.id
 	for _, a := range c.acks {
 		_, err := tx.ExecContext(ctx, `INSERT INTO acknowledgements (subscription, n, body)
-			SELECT $1, coalesce(max(n), 0) + 1, $2 FROM acknowledgements WHERE subscription = $3`, id, a, id)
+			VALUES ($1, (SELECT coalesce(max(n), 0) + 1 FROM acknowledgements WHERE subscription = $1), $2)`, id, a)
 		if err != nil {
 			return err
 		}
