@@ -18,7 +18,8 @@ import (
 // Policy decides who may read the ledger.
 type Policy interface {
 	Decide(r access.Request) access.Decision
-	// Refresh brings what decisions rest on to the newest, for atLeast 0.
+	// Refresh brings what decisions rest on up to a count of policy changes, or
+	// to the newest if it is 0.
 	Refresh(ctx context.Context, atLeast uint64) error
 }
 

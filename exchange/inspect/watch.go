@@ -42,6 +42,9 @@ func (l *Ledger) Watch(ctx context.Context, caller *identity.Caller, f *ledgerv1
 		changed := l.Journal.Changed()
 		head := l.Journal.Head()
 		if head.Policy != d.Policy {
+			if err := l.Policy.Refresh(ctx, head.Policy); err != nil {
+				return err
+			}
 			if d, err = l.decide(ctx, caller, access.ReadLedger); err != nil {
 				return err
 			}
