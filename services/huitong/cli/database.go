@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -104,8 +105,10 @@ func (a *app) ledgerRebuild() *cobra.Command {
 	var f databaseFlags
 	c := &cobra.Command{
 		Use:   "rebuild",
-		Short: "Make the search index of a data directory anew",
-		Long: `Makes everything anew that is derived from the journal. It opens the data directory
+		Short: "Make anew what is derived in a data directory",
+		Long: `Makes everything anew that is derived from the entries: tiles of the tree, idempotency
+keys, present versions and the search index. It refuses to do so from entries that do
+not make the tree of the signed checkpoint (exit code 6). It opens the data directory
 itself, so the exchange must not be running.`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) (err error) {
@@ -114,19 +117,21 @@ itself, so the exchange must not be running.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
-			var entries uint64
-			progress, done := a.counting("entries indexed")
+			progress, done := a.counting("steps done")
 			started := time.Now()
-			err = inspect.Rebuild(ctx, db, d.Keyring, func(n, total uint64) { entries = n; progress(n, total) })
+			err = inspect.Rebuild(ctx, db, d.Keyring, progress)
 			done()
+			if fault.RuleOf(err) == "rebuild.evidence" {
+				return &coded{advise(err, "keep a copy of the database as it is, and tell the auditor"), exitUnproven}
+			}
 			if err != nil {
 				return err
 			}
 			took := time.Since(started)
 			if a.json() {
-				return a.printValue(map[string]any{"entries": entries, "seconds": took.Seconds()})
+				return a.printValue(map[string]any{"ok": true, "seconds": took.Seconds()})
 			}
-			a.printf("the index of %d entries is made anew in %s\n", entries, took.Round(time.Millisecond))
+			a.printf("everything derived is made anew in %s\n", took.Round(time.Millisecond))
 			return nil
 		}),
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -23,8 +22,8 @@ func (a *app) ledgerProve() *cobra.Command {
 	c := &cobra.Command{
 		Use: "prove ENTRY", Short: "Prove that an entry is in the ledger, and keep the proof",
 		Long: `Fetches an entry with its inclusion proof, checks it against the newest checkpoint,
-and writes both as one file that "huitong ledger verify FILE" checks offline.`,
-		Example: `  huitong ledger prove 42 --out entry-42.json
+and prints both as one document that "huitong ledger verify FILE" checks offline.`,
+		Example: `  huitong ledger prove 42 > entry-42.json
   huitong ledger verify entry-42.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
@@ -36,14 +35,13 @@ and writes both as one file that "huitong ledger verify FILE" checks offline.`,
 			if err != nil {
 				return err
 			}
+			if out == "" {
+				return a.printJSON(evidence)
+			}
 			text, err := compact(evidence)
 			if err != nil {
 				return err
 			}
-			if out == "" && a.json() {
-				return a.printJSON(evidence)
-			}
-			out = orElse(out, fmt.Sprintf("entry-%d.json", index))
 			if err := os.WriteFile(out, append(text, '\n'), 0o600); err != nil {
 				return err
 			}
@@ -54,7 +52,7 @@ and writes both as one file that "huitong ledger verify FILE" checks offline.`,
 			return nil
 		}),
 	}
-	c.Flags().StringVar(&out, "out", "", "file for the proof; entry-N.json if not given")
+	c.Flags().StringVar(&out, "out", "", "file for the proof; standard output if not given")
 	c.Flags().BoolVar(&opening, "opening", false, "keep what the entry's commitments commit to as well, as far as the caller may see it")
 	return c
 }

@@ -29,8 +29,14 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command as its users do, against exchanges that the
 // command itself runs.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+	p := params()
+	p.Dir = "testdata"
+	testscript.Run(t, p)
+}
+
+// params are what all scripts have in common.
+func params() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HUITONG_CONFIG", e.WorkDir+"/contexts.json")
@@ -43,7 +49,7 @@ func TestScripts(t *testing.T) {
 			"ready": ready, "exits": exits, "records": records, "join": join, "terminate": terminate, "protoset": protoset, "flip": flip, "spoil": spoil,
 			"outside": outside, "until": until,
 		},
-	})
+	}
 }
 
 // ready waits until the exchange has written its address, and lets the calls that
