@@ -47,7 +47,7 @@ func params() testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "exits": exits, "records": records, "join": join, "terminate": terminate, "protoset": protoset, "flip": flip, "spoil": spoil,
-			"outside": outside, "until": until,
+			"outside": outside, "until": until, "split": split,
 		},
 	}
 }

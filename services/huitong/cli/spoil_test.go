@@ -7,8 +7,10 @@ import (
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/huitong-bus/huitong/exchange/store"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	"github.com/huitong-bus/huitong/services/huitong/node"
 )
 
@@ -40,4 +42,15 @@ func spoil(ts *testscript.TestScript, _ bool, args []string) {
 	})
 	ts.Check(err)
 	ts.Check(db.Close())
+}
+
+// split takes what "ledger prove" wrote apart into a C2SP tlog-proof and its leaf,
+// as other tools keep them: split entry.json proof.txt leaf.bin.
+func split(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	e := &ledgerv1.Evidence{}
+	ts.Check(protojson.Unmarshal(text, e))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(e.GetProof()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), e.GetLeaf(), 0o600))
 }
