@@ -48,7 +48,10 @@ func openSQLite(ctx context.Context, dir string) (*DB, error) {
 	if db.Journal, err = db.openFile(ctx, filepath.Join(dir, "journal.db"), "FULL", 8); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if db.Index, err = db.openFile(ctx, filepath.Join(dir, "index.db"), "OFF", 4); err != nil {
+	if err := db.dropDamagedIndex(ctx, dir); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if db.Index, err = db.openFile(ctx, filepath.Join(dir, indexFile), "OFF", 4); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
