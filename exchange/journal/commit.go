@@ -31,7 +31,11 @@ func (j *Journal) commitGroup(ctx context.Context, group []*waiting) {
 		j.tail.add(b)
 		j.publishHead(&b.head)
 		for i, w := range group {
-			w.finish(b.answers[i].commit, b.answers[i].err)
+			a := &b.answers[i]
+			if errors.Is(a.err, ErrPolicyMoved) {
+				j.queue.moved(w.call.From)
+			}
+			w.finish(a.commit, a.err)
 		}
 	case errors.Is(err, store.ErrBroken):
 		j.breakDown(err)

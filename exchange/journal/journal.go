@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -64,7 +63,7 @@ type Journal struct {
 	Config
 	queue  queue
 	tail   tail
-	room   *semaphore.Weighted
+	room   *room
 	head   atomic.Pointer[Head]
 	signal atomic.Pointer[chan struct{}]
 	skewed atomic.Bool
@@ -81,7 +80,7 @@ func Open(ctx context.Context, c Config) (*Journal, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	j := &Journal{Config: c, room: semaphore.NewWeighted(queueBytes)}
+	j := &Journal{Config: c, room: newRoom(queueBytes)}
 	j.queue.wake = make(chan struct{}, 1)
 	first := make(chan struct{})
 	j.signal.Store(&first)
@@ -117,11 +116,11 @@ type Pending struct{ w *waiting }
 // Begin queues a call. Calls of one caller that begin one after the other commit
 // in that order.
 func (j *Journal) Begin(ctx context.Context, c *Call) (*Pending, error) {
-	size := min(int64(c.bytes()), queueBytes)
-	if err := j.room.Acquire(ctx, size); err != nil {
+	release, err := j.room.acquire(ctx, c.From, int64(c.bytes()))
+	if err != nil {
 		return nil, fault.Wrap(fault.KindOfContext(err), "journal.busy", err, "the exchange is busy; try again")
 	}
-	w := &waiting{call: c, done: make(chan struct{}), release: func() { j.room.Release(size) }}
+	w := &waiting{call: c, done: make(chan struct{}), release: release}
 	if !j.queue.put(w) {
 		w.release()
 		return nil, fault.New(fault.Unavailable, "journal.stopping", "the exchange is stopping; try again")

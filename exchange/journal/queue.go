@@ -3,11 +3,17 @@ package journal
 import (
 	"context"
 	"sync"
+	"time"
 )
+
+// policyPatience is how long at most a change of policy lets other calls go
+// first.
+const policyPatience = 100 * time.Millisecond
 
 // waiting is a call in the queue.
 type waiting struct {
 	call   *Call
+	since  time.Time
 	commit *Commit
 	err    error
 	done   chan struct{}
@@ -23,12 +29,21 @@ func (w *waiting) finish(commit *Commit, err error) {
 
 // queue holds the calls that wait, a line for each caller; lines take turns, so
 // that one busy caller does not hold up the others.
+//
+// A change of policy makes every call that was decided before it be decided
+// anew. So changes of policy come last in a group, and wait until those who
+// decide anew are back, lest one who keeps changing keeps everybody else from
+// ever reading; none waits longer than policyPatience.
 type queue struct {
 	mu     sync.Mutex
 	lines  map[string]*line
 	turn   []*line
 	closed bool
 	wake   chan struct{}
+	// again counts, by caller, the calls that were refused because the policy
+	// moved and are not back yet; until then nobody waits for them any longer.
+	again      map[string]int
+	againUntil time.Time
 }
 
 type line struct {
@@ -43,6 +58,12 @@ func (q *queue) put(w *waiting) bool {
 	if q.closed {
 		return false
 	}
+	w.since = time.Now()
+	if n := q.again[w.call.From]; n > 1 {
+		q.again[w.call.From] = n - 1
+	} else if n == 1 {
+		delete(q.again, w.call.From)
+	}
 	l := q.lines[w.call.From]
 	if l == nil {
 		l = &line{from: w.call.From}
@@ -55,6 +76,18 @@ func (q *queue) put(w *waiting) bool {
 	l.calls = append(l.calls, w)
 	q.ring()
 	return true
+}
+
+// moved says that a caller's call was refused because the policy moved: it is
+// about to be decided anew and put again.
+func (q *queue) moved(from string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.again == nil {
+		q.again = map[string]int{}
+	}
+	q.again[from]++
+	q.againUntil = time.Now().Add(policyPatience)
 }
 
 func (q *queue) ring() {
@@ -76,8 +109,8 @@ func (q *queue) close() {
 func (q *queue) take(ctx context.Context) []*waiting {
 	for {
 		q.mu.Lock()
-		group := q.pick()
-		closed := q.closed
+		group := q.pick(time.Now())
+		closed, held := q.closed, len(q.turn) > 0
 		q.mu.Unlock()
 		if len(group) > 0 {
 			return group
@@ -85,34 +118,73 @@ func (q *queue) take(ctx context.Context) []*waiting {
 		if closed {
 			return nil
 		}
+		var later <-chan time.Time
+		if held {
+			later = time.After(policyPatience / 10)
+		}
 		select {
 		case <-q.wake:
+		case <-later:
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// pick takes a call from each line in turn until the group is full.
-func (q *queue) pick() []*waiting {
-	var group []*waiting
-	entries, bytes := 0, 0
+// pick takes a call from each line in turn until the group is full, and changes
+// of policy that can wait only behind all others.
+func (q *queue) pick(now time.Time) []*waiting {
+	var g group
+	var held []*line
 	for len(q.turn) > 0 {
-		l := q.turn[0]
-		w := l.calls[0]
-		n, b := w.call.entries(), w.call.bytes()
-		if len(group) > 0 && (entries+n > groupEntries || bytes+b > groupBytes) {
-			return group
+		w := q.turn[0].calls[0]
+		if w.call.ChangesPolicy && now.Sub(w.since) < policyPatience {
+			held = append(held, q.turn[0])
+			q.turn = q.turn[1:]
+			continue
 		}
-		group, entries, bytes = append(group, w), entries+n, bytes+b
-		l.calls[0] = nil
-		l.calls = l.calls[1:]
-		q.turn = q.turn[1:]
-		if len(l.calls) == 0 {
-			delete(q.lines, l.from)
-		} else {
-			q.turn = append(q.turn, l)
+		if !g.add(w) {
+			break
 		}
+		q.next()
 	}
-	return group
+	rest := q.turn
+	q.turn = held
+	if now.After(q.againUntil) {
+		clear(q.again)
+	}
+	for len(q.turn) > 0 && (len(q.again) == 0 || q.closed) && g.add(q.turn[0].calls[0]) {
+		q.next()
+	}
+	q.turn = append(q.turn, rest...)
+	return g.calls
+}
+
+// next takes the first call of the line whose turn it is, which goes to the end.
+func (q *queue) next() {
+	l := q.turn[0]
+	l.calls[0] = nil
+	l.calls = l.calls[1:]
+	q.turn = q.turn[1:]
+	if len(l.calls) == 0 {
+		delete(q.lines, l.from)
+	} else {
+		q.turn = append(q.turn, l)
+	}
+}
+
+// group is a group being put together.
+type group struct {
+	calls          []*waiting
+	entries, bytes int
+}
+
+// add takes a call into the group, unless it is full.
+func (g *group) add(w *waiting) bool {
+	n, b := w.call.entries(), w.call.bytes()
+	if len(g.calls) > 0 && (g.entries+n > groupEntries || g.bytes+b > groupBytes) {
+		return false
+	}
+	g.calls, g.entries, g.bytes = append(g.calls, w), g.entries+n, g.bytes+b
+	return true
 }

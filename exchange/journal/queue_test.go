@@ -3,10 +3,8 @@ package journal
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"testing"
-
-	"golang.org/x/sync/semaphore"
+	"time"
 )
 
 func call(from string, entries, size int) *waiting {
@@ -27,7 +25,7 @@ func TestCallersTakeTurns(t *testing.T) {
 	for _, from := range []string{"a", "b", "c"} {
 		q.put(call(from, 1, 1))
 	}
-	group := q.pick()
+	group := q.pick(time.Now())
 	seen := map[string]int{}
 	for _, w := range group {
 		seen[w.call.From]++
@@ -38,7 +36,7 @@ func TestCallersTakeTurns(t *testing.T) {
 	// The order within the busy line is kept over groups.
 	next := 9
 	for len(q.turn) > 0 {
-		for _, w := range q.pick() {
+		for _, w := range q.pick(time.Now()) {
 			if w.call.Publish.Statements != next {
 				t.Fatalf("call %d comes where %d should", w.call.Publish.Statements, next)
 			}
@@ -57,7 +55,7 @@ func TestGroupsAreBounded(t *testing.T) {
 	}
 	for len(q.turn) > 0 {
 		bytes := 0
-		for _, w := range q.pick() {
+		for _, w := range q.pick(time.Now()) {
 			bytes += w.call.bytes()
 		}
 		if bytes > groupBytes {
@@ -69,35 +67,108 @@ func TestGroupsAreBounded(t *testing.T) {
 	q.put(call("large", 1, 8<<20))
 	q.put(call("small", 1, 1))
 	for _, want := range []int{1, 1, 1} {
-		if n := len(q.pick()); n != want {
+		if n := len(q.pick(time.Now())); n != want {
 			t.Fatalf("a group of %d", n)
 		}
 	}
 }
 
 // TestQueueIsBounded: past its bound a caller waits, and one that gives up takes
-// no room.
+// no room. Another caller still has room.
 func TestQueueIsBounded(t *testing.T) {
-	j := &Journal{room: semaphore.NewWeighted(queueBytes)}
+	j := &Journal{room: newRoom(queueBytes)}
 	j.queue.wake = make(chan struct{}, 1)
-	begun := 0
-	for {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if !j.room.TryAcquire(1 << 20) {
-			if _, err := j.Begin(ctx, call("x", 1, 1<<20).call); err == nil {
-				t.Fatal("taken in past the bound")
+	gaveUp, cancel := context.WithCancel(t.Context())
+	cancel()
+	fill := func(from string) (begun int) {
+		for ; ; begun++ {
+			ctx := t.Context()
+			if p := j.room.of[from]; p != nil && !p.TryAcquire(1<<20) || !j.room.all.TryAcquire(1<<20) {
+				ctx = gaveUp
+			} else {
+				j.room.all.Release(1 << 20)
+				if p != nil {
+					p.Release(1 << 20)
+				}
 			}
-			break
+			if _, err := j.Begin(ctx, call(from, 1, 1<<20).call); err != nil {
+				return begun
+			}
 		}
-		j.room.Release(1 << 20)
-		if _, err := j.Begin(t.Context(), call("x", 1, 1<<20).call); err != nil {
-			t.Fatal(err)
+	}
+	for _, from := range []string{"a", "b", "c"} {
+		if n := fill(from); n < 14 || n > 16 {
+			t.Fatalf("%d calls of 1 MiB of one caller are held", n)
 		}
-		begun++
 	}
-	if begun < 60 || begun > 64 {
-		t.Fatalf("%d calls of 1 MiB are held", begun)
+	if n := fill("d") + fill("e"); n < 12 || n > 20 {
+		t.Fatalf("%d further calls of 1 MiB are held", n)
 	}
-	runtime.KeepAlive(j)
+	for _, w := range j.queue.lines["a"].calls {
+		w.finish(nil, nil)
+	}
+	if n := fill("f"); n < 14 || n > 16 {
+		t.Fatalf("%d calls of 1 MiB have room once others are done", n)
+	}
+	if j.room.of["a"] != nil {
+		t.Error("a caller that has nothing here is still known")
+	}
+}
+
+func change(from string, since time.Time) *waiting {
+	return &waiting{call: &Call{From: from, ChangesPolicy: true}, since: since, done: make(chan struct{}), release: func() {}}
+}
+
+// TestChangesOfPolicyComeLast: behind every other call of their group, and not
+// before those are back who must decide anew; but none waits for long.
+func TestChangesOfPolicyComeLast(t *testing.T) {
+	q := &queue{wake: make(chan struct{}, 1)}
+	froms := func(group []*waiting) (all string) {
+		for _, w := range group {
+			all += w.call.From
+		}
+		return all
+	}
+	now := time.Now()
+	q.put(change("p", now))
+	q.put(call("a", 1, 1))
+	q.put(change("q", now))
+	q.put(call("b", 1, 1))
+	if got := froms(q.pick(now)); got != "abpq" {
+		t.Errorf("the first group is %s", got)
+	}
+	q.moved("a")
+	q.moved("a")
+	q.put(change("p", now))
+	q.put(call("b", 1, 1))
+	q.put(call("a", 1, 1))
+	if got := froms(q.pick(time.Now())); got != "ba" {
+		t.Errorf("with one call not back the group is %s", got)
+	}
+	q.put(call("a", 1, 1))
+	if got := froms(q.pick(time.Now())); got != "ap" {
+		t.Errorf("with all back the group is %s", got)
+	}
+	q.moved("gone")
+	q.put(change("p", now))
+	q.put(call("b", 1, 1))
+	if got := froms(q.pick(time.Now().Add(policyPatience))); got != "pb" {
+		t.Errorf("a change that has waited long is not in its turn: %s", got)
+	}
+	if len(q.lines) != 0 || len(q.turn) != 0 {
+		t.Error("something is left")
+	}
+}
+
+// TestACallersOrderIsKept: what a caller brings behind its own change of policy
+// does not overtake it.
+func TestACallersOrderIsKept(t *testing.T) {
+	q := &queue{wake: make(chan struct{}, 1)}
+	q.put(change("p", time.Now()))
+	q.put(call("p", 1, 1))
+	q.put(call("a", 1, 1))
+	group := q.pick(time.Now())
+	if len(group) != 3 || group[0].call.From != "a" || !group[1].call.ChangesPolicy || group[2].call.ChangesPolicy {
+		t.Errorf("%v", group)
+	}
 }
