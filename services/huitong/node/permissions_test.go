@@ -441,7 +441,7 @@ func (p *permissions) call(t *testing.T, row matrixRow, role, want string) {
 		p.discreet(t, err)
 	}
 	var kinds []string
-	for _, e := range p.entries(t, before) {
+	for _, e := range entriesFrom(t, p.Exchange, before) {
 		kind := kindOf(e)
 		if r := e.GetRefused(); r != nil {
 			p.checkRefusal(t, r, e.Actor, role)
@@ -477,9 +477,10 @@ func (p *permissions) checkRefusal(t *testing.T, r *ledgerv1.AccessRefused, acto
 	}
 }
 
-func (p *permissions) entries(t *testing.T, from uint64) []*ledgerv1.LedgerEntry {
+// entriesFrom reads the ledger from an entry on.
+func entriesFrom(t *testing.T, x *nodetest.Exchange, from uint64) []*ledgerv1.LedgerEntry {
 	t.Helper()
-	rows, err := p.Node.DB.Reader().QueryContext(t.Context(), "SELECT leaf FROM ledger WHERE idx >= $1 ORDER BY idx", int64(from))
+	rows, err := x.Node.DB.Reader().QueryContext(t.Context(), "SELECT leaf FROM ledger WHERE idx >= $1 ORDER BY idx", int64(from))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -542,7 +543,7 @@ func TestWhoMayCallNoMore(t *testing.T) {
 			}
 		}
 		var tried []string
-		for _, e := range p.entries(t, before) {
+		for _, e := range entriesFrom(t, p.Exchange, before) {
 			tried = append(tried, fmt.Sprint(e.Actor, " ", e.GetRefused().GetAction(), " ", e.GetRefused().GetRule()))
 		}
 		want := []string{p.systems[role] + " connect " + ended[role]}
