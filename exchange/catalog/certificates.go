@@ -12,6 +12,11 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
+// maxCertificates bounds the certificates of a system that have not expired,
+// revoked ones too: a system that renews without end would make every reader of
+// them slow. An operator may go past it.
+const maxCertificates = 64
+
 // renewRepeat is how long a renewal with the same key counts as the repeat of
 // the one before.
 const renewRepeat = 10 * time.Minute
@@ -56,12 +61,20 @@ func (w *Write) renew(ctx context.Context, system string, certificate *x509.Cert
 	if err != nil {
 		return nil, err
 	}
+	current := 0
 	for _, known := range certificates {
+		if known.NotAfter.AsTime().After(now) {
+			current++
+		}
 		recent := now.Sub(known.NotBefore.AsTime()) < renewRepeat
 		same := known.NotAfter.AsTime().Sub(known.NotBefore.AsTime()).Round(24*time.Hour) == certificate.NotAfter.Sub(certificate.NotBefore).Round(24*time.Hour)
 		if recent && same && !known.Revoked && hasKey(known, certificate.PublicKey) {
 			return known, errUnchanged
 		}
+	}
+	if current >= maxCertificates && w.RequireOperator() != nil {
+		return nil, fault.New(fault.TooLarge, "certificate.number",
+			"the system has %d certificates that have not expired; use one of them, or ask the operator", current)
 	}
 	return w.issue(ctx, system, certificate, "renew")
 }

@@ -22,6 +22,13 @@ const reservedPackage = "huitong."
 // maxDescriptorBytes bounds a descriptor set as sent, comments and all.
 const maxDescriptorBytes = 4 << 20
 
+// Bounds of what a participant may register: every version stays for good, and
+// each is compared with all before it.
+const (
+	maxContracts = 1000
+	maxVersions  = 100
+)
+
 // Registration asks for a contract version.
 type Registration struct {
 	Name          string
@@ -62,6 +69,9 @@ func (c *Catalogue) RegisterContract(ctx context.Context, ch Change, r Registrat
 	if n := len(earlier); n > 0 && string(earlier[n-1].DescriptorSet()) == string(next.DescriptorSet()) {
 		m, err := c.Contract(ctx, r.Name, uint32(n))
 		return &Verdict{Contract: m, Unchanged: true}, nil, err
+	}
+	if err := c.room(ch.Actor, len(earlier)); err != nil {
+		return nil, nil, err
 	}
 	if findings := contract.Check(earlier, next, mode); len(findings) > 0 {
 		return &Verdict{Findings: findings}, nil, nil
@@ -113,6 +123,29 @@ func (c *Catalogue) mayRegister(actor *identity.Caller, name string) error {
 	c.mu.RUnlock()
 	if owner != actor.Participant && !actor.Roles.Has(identity.Operator) {
 		return errOwner()
+	}
+	return nil
+}
+
+// room refuses the version after so many earlier ones, or one contract more,
+// where there are too many.
+func (c *Catalogue) room(actor *identity.Caller, earlier int) error {
+	if earlier >= maxVersions {
+		return fault.New(fault.TooLarge, "contract.versions", "a contract has at most %d versions; register its next under another name", maxVersions)
+	}
+	if actor == nil || earlier > 0 {
+		return nil
+	}
+	owned := 0
+	c.mu.RLock()
+	for _, v := range c.contracts {
+		if (*v.list.Load())[0].message.Owner == actor.Participant {
+			owned++
+		}
+	}
+	c.mu.RUnlock()
+	if owned >= maxContracts {
+		return fault.New(fault.TooLarge, "contract.number", "a participant has at most %d contracts", maxContracts)
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
+// maxTopics bounds the topics of a provider, withdrawn ones too.
+const maxTopics = 10_000
+
 var topicName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,95}$`)
 
 // CreateTopic lists a topic. A department system creates what its participant
@@ -112,6 +115,13 @@ func (w *Write) createTopic(ctx context.Context, t *cataloguev1.Topic) (*catalog
 			return old, errUnchanged
 		}
 		return nil, fault.New(fault.AlreadyExists, "topic.exists", "another topic has that name")
+	}
+	var provided int
+	if err := w.Tx.QueryRowContext(ctx, "SELECT count(*) FROM topics WHERE provider = $1", t.Provider).Scan(&provided); err != nil {
+		return nil, err
+	}
+	if provided >= maxTopics {
+		return nil, fault.New(fault.TooLarge, "topic.number", "a participant provides at most %d topics", maxTopics)
 	}
 	return t, w.putTopic(ctx, t, "create", "")
 }
