@@ -143,14 +143,15 @@ func (c *Cutter) fill(r *exchangev1.ReleasedRecord, detail *ledgerv1.ReleaseDeta
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", v.Index, err)
 	}
-	r.Reason, r.Successor = opening.Reason, opening.Successor
+	r.Reason = opening.Reason
 	k, err := contracts.Contract(p.ContractVersion)
 	if err != nil {
 		return err
 	}
 	if p.Operation != ledgerv1.Operation_OPERATION_PUT || r.SupersededByLaterVersion {
 		if grants(view.Fields, k.KeyField()) {
-			r.Key = opening.Key
+			// The successor is a record's key too.
+			r.Key, r.Successor = opening.Key, opening.Successor
 		}
 		return nil
 	}

@@ -221,3 +221,36 @@ func TestQuestionsThatMakeNoSense(t *testing.T) {
 	_, err = r.ask(t, sdk.ByKey("x"), func(q *sdk.Query) { q.Acting.Case = "" })
 	wantRule(t, err, fault.Denied, "acting.case.required")
 }
+
+// TestAKeyThatIsNotGrantedDoesNotLeave: neither a record's own nor that of the
+// record that takes its place.
+func TestAKeyThatIsNotGrantedDoesNotLeave(t *testing.T) {
+	r := newRegistry(t)
+	receipt, err := r.publisher.Supersede(t.Context(), "marriage", r.records[0].CertificateNumber, r.records[1].CertificateNumber, "换证")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(fields ...string) sdk.Record {
+		g, err := r.CreateGrant(t.Context(), &accessv1.Grant{
+			Topic: "marriage", Consumer: sample.ServiceHall.Code + "/hall", Basis: "办法第五条", Fields: fields, ServiceItems: []string{acting.Purpose},
+			DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := r.ask(t, sdk.ByIndex(receipt.Index))
+		if err != nil || len(a.Records) != 1 {
+			t.Fatal(a, err)
+		}
+		if _, err := r.Access.SuspendGrant(t.Context(), &accessv1.SuspendGrantRequest{Id: g.Id, Reason: "核查"}); err != nil {
+			t.Fatal(err)
+		}
+		return a.Records[0]
+	}
+	if seen := ask("party_a_name"); seen.Key != "" || seen.Successor != "" {
+		t.Errorf("key %q and successor %q left", seen.Key, seen.Successor)
+	}
+	if seen := ask("party_a_name", "certificate_number"); seen.Key != r.records[0].CertificateNumber || seen.Successor != r.records[1].CertificateNumber {
+		t.Errorf("key %q and successor %q left", seen.Key, seen.Successor)
+	}
+}

@@ -745,9 +745,9 @@ type ReleasedRecord struct {
 	// A later version exists: the record comes as a notice, without payload.
 	SupersededByLaterVersion bool `protobuf:"varint,16,opt,name=superseded_by_later_version,json=supersededByLaterVersion,proto3" json:"superseded_by_later_version,omitempty"`
 	Erased                   bool `protobuf:"varint,17,opt,name=erased,proto3" json:"erased,omitempty"`
-	// Key of the record, where the grant covers the key field or the record has
-	// no payload; else empty.
-	Key       string `protobuf:"bytes,18,opt,name=key,proto3" json:"key,omitempty"`
+	// Key of the record, where the grant covers the key field; else empty.
+	Key string `protobuf:"bytes,18,opt,name=key,proto3" json:"key,omitempty"`
+	// Key of the record that takes its place, where the grant covers the key field.
 	Successor string `protobuf:"bytes,19,opt,name=successor,proto3" json:"successor,omitempty"`
 	// Opaque name of the record within its topic, equal for all its versions.
 	Record []byte `protobuf:"bytes,20,opt,name=record,proto3" json:"record,omitempty"`
