@@ -110,6 +110,7 @@ func TestDecisions(t *testing.T) {
 		{"no purpose", ask(w.civil, access.Query, "person", func(r *access.Request) { r.Purpose = "" }), "acting.purpose.required", false},
 		{"no case", ask(w.civil, access.Query, "person", func(r *access.Request) { r.Case = "" }), "acting.case.required", false},
 		{"a person for a purpose", ask(w.civil, access.Query, "person", func(r *access.Request) { r.Purpose = "11010519491231002X" }), "acting.purpose.format", false},
+		{"a disguised person for a purpose", ask(w.civil, access.Query, "person", func(r *access.Request) { r.Purpose = "item:110105-19491231-002x" }), "acting.purpose.format", false},
 		{"other purpose", ask(w.civil, access.Query, "person", func(r *access.Request) { r.Purpose = "other" }), "grant.purpose", false},
 		{"owner queries its own", ask(w.security, access.Query, "person"), "", false},
 		{"owner names nobody", ask(w.security, access.Query, "person", bare), "acting.person.required", false},

@@ -76,8 +76,8 @@ func (p *Policy) prepare(g *accessv1.Grant) (*accessv1.Grant, error) {
 }
 
 func checkTexts(g *accessv1.Grant) error {
-	if !grantID.MatchString(g.Id) {
-		return fault.Field("grant.id", "grant.id", `has lower-case letters, digits and "-", and at most 64 of them`)
+	if !grantID.MatchString(g.Id) || contract.HoldsResidentID(g.Id) {
+		return fault.Field("grant.id", "grant.id", `has lower-case letters, digits and "-", at most 64 of them, and names no person`)
 	}
 	if g.Scope != accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS && g.Scope != accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS {
 		return fault.Field("grant.scope", "grant.scope.unknown", "is none that the exchange knows")

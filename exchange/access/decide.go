@@ -60,11 +60,8 @@ func purposeGood(purpose string) bool {
 			return false
 		}
 	}
-	return len(purpose) != residentID || contract.CheckResidentID(purpose) != nil
+	return !contract.HoldsResidentID(purpose)
 }
-
-// residentID is the length of a resident identity number, GB 11643-1999.
-const residentID = 18
 
 func letterOrDigit(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'

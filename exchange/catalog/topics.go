@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -49,9 +50,9 @@ func (c *Catalogue) partition(topic string) uint32 {
 }
 
 func checkTopic(t *cataloguev1.Topic) error {
-	if !topicName.MatchString(t.Name) {
+	if !topicName.MatchString(t.Name) || contract.HoldsResidentID(t.Name) {
 		return fault.Field("topic.name", "topic.name",
-			`starts with a lower-case letter or digit, has lower-case letters, digits, "-" and "_", and at most 96 of them`)
+			`starts with a lower-case letter or digit, has lower-case letters, digits, "-" and "_", at most 96 of them, and names no person`)
 	}
 	if err := First(
 		Text("topic.title", t.Title, true), Text("topic.contract", t.Contract, true), Text("topic.conditions", t.Conditions, false),

@@ -3,6 +3,7 @@ package contract
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -72,9 +73,15 @@ func normalise(kind, number string) (string, problem) {
 		return residentSubject(n)
 	case kind == TypeCreditCode:
 		return n, problemOf("identifier.credit_code", CheckCreditCode(n))
+	case strings.ContainsFunc(n, unseen):
+		return n, problem{"subject.number", "has characters that do not show"}
 	}
 	return n, problem{}
 }
+
+// unseen says whether a character does not show: two numbers that look alike
+// must not be two subjects.
+func unseen(r rune) bool { return !unicode.IsGraphic(r) }
 
 func residentSubject(n string) (string, problem) {
 	if err := CheckResidentID(n); err != nil {

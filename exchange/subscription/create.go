@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -38,9 +39,9 @@ func specOf(in *exchangev1.Subscription, now time.Time) (*exchangev1.Subscriptio
 	spec := &exchangev1.Subscription{
 		Name: in.GetName(), Topic: in.GetTopic(), Start: in.GetStart(), Lanes: in.GetLanes(), MaxAttempts: in.GetMaxAttempts(),
 	}
-	if !nameForm.MatchString(spec.Name) {
+	if !nameForm.MatchString(spec.Name) || contract.HoldsResidentID(spec.Name) {
 		return nil, fault.Field("name", "subscription.name",
-			`starts with a lower-case letter or digit, has lower-case letters, digits, ".", "-" and "_", and at most 63 of them`)
+			`starts with a lower-case letter or digit, has lower-case letters, digits, ".", "-" and "_", at most 63 of them, and names no person`)
 	}
 	if spec.Topic == "" {
 		return nil, fault.Field("topic", "topic.required", "is required")
