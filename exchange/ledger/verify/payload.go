@@ -28,7 +28,8 @@ var ErrMalformed = errors.New("payload is not a protobuf message")
 
 // Commitment gives the payload commitment.
 func (l *Layout) Commitment(secret, payload []byte) ([HashSize]byte, error) {
-	spans, err := l.split(payload)
+	var room spanRoom
+	spans, err := l.split(payload, &room)
 	if err != nil {
 		return [HashSize]byte{}, err
 	}
@@ -43,7 +44,8 @@ func (l *Layout) Commitment(secret, payload []byte) ([HashSize]byte, error) {
 // that they are part of what was committed to. granted is ascending; a field
 // that is not granted is withheld whether it is there or not.
 func (l *Layout) Cut(secret, payload []byte, granted []uint32) (cut []byte, proof *ledgerv1.CutProof, err error) {
-	spans, err := l.split(payload)
+	var stack spanRoom
+	spans, err := l.split(payload, &stack)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,7 +84,8 @@ func CheckCut(contract string, version uint32, cut []byte, proof *ledgerv1.CutPr
 	if !slices.IsSorted(l.Fields) {
 		return nil, errors.New("cut proof: fields are not in order")
 	}
-	spans, err := l.split(cut)
+	var room spanRoom
+	spans, err := l.split(cut, &room)
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +111,16 @@ func CheckCut(contract string, version uint32, cut []byte, proof *ledgerv1.CutPr
 	return withheld, nil
 }
 
+// spanRoom is room on the caller's stack for the fields of most contracts.
+type spanRoom [32][]byte
+
 // split gives the wire bytes of each field of the layout, in its order.
-func (l *Layout) split(payload []byte) ([][]byte, error) {
-	spans := make([][]byte, len(l.Fields))
+func (l *Layout) split(payload []byte, room *spanRoom) ([][]byte, error) {
+	spans := room[:]
+	if len(l.Fields) > len(spans) {
+		spans = make([][]byte, len(l.Fields))
+	}
+	spans = spans[:len(l.Fields)]
 	next, at := 0, 0
 	last, lastEnd := -1, -1
 	for at < len(payload) {
@@ -133,7 +143,8 @@ func (l *Layout) split(payload []byte) ([][]byte, error) {
 			}
 			fallthrough
 		default:
-			spans[i] = append(slices.Clip(spans[i]), payload[at:at+n]...)
+			// What is cut from the payload has no room behind it: this copies it.
+			spans[i] = append(spans[i], payload[at:at+n]...)
 		}
 		next, last, lastEnd = i, i, at+n
 		at += n
@@ -161,13 +172,13 @@ func (l *Layout) find(number uint32, from int) int {
 
 type rootHash struct{ b []byte }
 
-func (l *Layout) newRoot() *rootHash {
+func (l *Layout) newRoot() rootHash {
 	b := make([]byte, 0, len(payloadDomain)+2+len(l.Contract)+8+len(l.Fields)*(4+HashSize))
 	b = append(b, payloadDomain...)
 	b = appendText(b, l.Contract)
 	b = binary.BigEndian.AppendUint32(b, l.Version)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(l.Fields)))
-	return &rootHash{b}
+	return rootHash{b}
 }
 
 func (r *rootHash) add(number uint32, hash [HashSize]byte) {
