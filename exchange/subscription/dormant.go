@@ -118,12 +118,8 @@ func (m *Manager) lookAt(ctx context.Context, from uint64) (next uint64, err err
 	return next, nil
 }
 
-const (
-	// sleepAfter is how long a reader waits in vain before it lets its consumer
-	// go.
-	sleepAfter = 10 * time.Second
-	feedRows   = 256
-)
+// feedRows is how many records are read at once.
+const feedRows = 256
 
 // feed reads a topic for one session, ahead of it.
 type feed struct {
@@ -143,7 +139,7 @@ func (m *Manager) read(ctx context.Context, f *feed, topic string, partition uin
 	defer r.Close()
 	number := journal.Number(topic)
 	for ctx.Err() == nil {
-		short, cancel := context.WithTimeout(ctx, sleepAfter)
+		short, cancel := context.WithTimeout(ctx, m.Idle)
 		rows, err := r.Next(short, feedRows)
 		idle := short.Err() != nil
 		cancel()

@@ -175,6 +175,22 @@ func TestTheSubscriberMayKeepItsPosition(t *testing.T) {
 	}
 }
 
+// A reader that slept wakes by what this process commits, and by what others do.
+func TestAQuietTopicWakes(t *testing.T) {
+	w := worldOn(t, "a", t.TempDir())
+	w.create("s")
+	other := w.second()
+	a := w.open("s", func(o *exchangev1.SubscribeOpen) { o.Member = "a" })
+	b := other.receive(w.civil, &exchangev1.SubscribeOpen{Subscription: "s", Member: "b"})
+	b.within("shared", func() bool { return holders(w.get("s"))["b"] == 2 })
+	for i := range 4 {
+		a.within("asleep", func() bool { return w.manager.Sleeping() == 1 && other.manager.Sleeping() == 1 })
+		w.publishMany(20*i, 20*i+20)
+		a.within("all came", func() bool { return len(a.got)+len(b.all()) == 20*i+20 })
+		w.in, other.in = other.in, w.in
+	}
+}
+
 // What the stream does not have comes from the journal, in the same order.
 func TestJournalAndStreamGiveTheSame(t *testing.T) {
 	w := worldOn(t, "a", t.TempDir())

@@ -27,6 +27,9 @@ import (
 
 const topic = "person"
 
+// idle makes readers sleep within tests.
+const idle = 100 * time.Millisecond
+
 // process is one exchange process over a database.
 type process struct {
 	*catalogtest.Exchange
@@ -70,7 +73,7 @@ func start(t testing.TB, x *catalogtest.Exchange, instance, dir string) *process
 	}
 	p.config = subscription.Config{
 		DB: x.DB, Journal: x.Journal, Bus: p.bus, Catalogue: x.Catalogue, Policy: p.policy, Refusals: p.refusals,
-		Keyring: x.Identity.Keyring, Instance: instance, Lease: 600 * time.Millisecond,
+		Keyring: x.Identity.Keyring, Instance: instance, Lease: 600 * time.Millisecond, Idle: idle,
 	}
 	p.manager = subscription.Open(p.config)
 	t.Cleanup(func() { p.close(p.manager) })

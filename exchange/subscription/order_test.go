@@ -26,7 +26,9 @@ type watch struct {
 	settled  map[uint64]uint64
 	sequence map[uint64]uint64 // index of a sequence
 	problems []string
-	history  map[uint64][]string
+	// deliveries counts them all.
+	deliveries int
+	history    map[uint64][]string
 }
 
 func newWatch(w *world) *watch {
@@ -49,8 +51,12 @@ func (x *watch) delivered(release uint64, d *exchangev1.Delivery) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	index := d.Record.Index
+	x.deliveries++
 	x.sequence[d.Sequence] = index
 	x.history[index] = append(x.history[index], fmt.Sprintf("sequence %d attempt %d by release %d", d.Sequence, d.Attempt, release))
+	if d.Late {
+		return
+	}
 	if at, ok := x.settled[index]; ok && release >= at {
 		x.problems = append(x.problems, "delivered again after it was settled")
 	}
@@ -61,6 +67,22 @@ func (x *watch) delivered(release uint64, d *exchangev1.Delivery) {
 		if !x.answered[earlier] {
 			x.problems = append(x.problems, "a later version overtook an earlier one")
 		}
+	}
+}
+
+// delivers waits until that many more are delivered, or nobody is there to
+// receive them.
+func (x *watch) delivers(n int) {
+	count := func() int {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.deliveries
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	began := time.Now()
+	for from := count(); count() < from+n && time.Since(began) < 300*time.Millisecond; {
+		<-tick.C
 	}
 }
 
@@ -122,7 +144,7 @@ func (x *watch) wild(p *process, r *rand.Rand, lives time.Duration, calm bool) {
 			case n < 8:
 				s.Nacks = append(s.Nacks, &exchangev1.Nack{Sequence: d.Sequence, Delay: durationpb.New(time.Duration(r.IntN(8)) * time.Millisecond)})
 			case n < 9:
-				s.Nacks = append(s.Nacks, &exchangev1.Nack{Sequence: d.Sequence})
+				s.Nacks = append(s.Nacks, &exchangev1.Nack{Sequence: d.Sequence, DeadLetter: r.IntN(3) == 0})
 			}
 		}
 		if len(s.Acks)+len(s.Nacks) == 0 {
@@ -130,6 +152,11 @@ func (x *watch) wild(p *process, r *rand.Rand, lives time.Duration, calm bool) {
 		}
 		for _, a := range s.Acks {
 			x.answer(a)
+		}
+		for _, n := range s.Nacks {
+			if n.DeadLetter {
+				x.answer(n.Sequence)
+			}
 		}
 		m.mu.Lock()
 		m.token++
@@ -190,14 +217,19 @@ func TestOrderOfEachRecordHoldsThroughEverything(t *testing.T) {
 			wg.Go(func() { x.wild(p, own, lives, false) })
 		}
 		publish()
+		dies := 50 + r.IntN(200)
 		wg.Go(func() {
-			<-time.After(200 * time.Millisecond)
+			x.delivers(dies)
 			other.crash()
 		})
 		wg.Wait()
+		_, _, err := w.manager.Replay(t.Context(), w.civil.Caller, "s", nil, false)
+		must(t, err)
 	}
 	// Every entry was answered, and by the rows nothing is left.
-	left := func() bool { n := w.get("s"); return n.Floor < n.LastSequence }
+	_, _, err := w.manager.Replay(t.Context(), w.civil.Caller, "s", nil, false)
+	must(t, err)
+	left := func() bool { n := w.get("s"); return n.Floor < n.LastSequence || n.DeadLetters > 0 }
 	for end := time.Now().Add(catalogtest.Patience); left() && time.Now().Before(end); {
 		x.wild(w.process, r, 300*time.Millisecond, true)
 	}

@@ -95,10 +95,11 @@ type session struct {
 	draining bool
 	replays  int // dead letters under way once more
 
-	flushed   int64
-	active    int64
-	spoke     int64
-	caughtUp  bool
+	// flushed, active and spoke are when all positions were written, when anything
+	// happened, and when the member was last sent something.
+	flushed, active, spoke int64
+	// announced: whether the member has caught up was looked at since anything
+	// happened.
 	announced bool
 }
 
@@ -147,11 +148,16 @@ func (m *Manager) Receive(ctx context.Context, caller *identity.Caller, open *ex
 		err = s.explain(err)
 	}
 	s.leave()
+	// What was confirmed last still goes out, if the member takes it.
 	s.out.close()
-	// What was confirmed last still goes out.
+	patience := endWithin
+	if err != nil {
+		patience = quiet
+	}
 	select {
 	case <-s.out.done:
 	case <-stream.Done():
+	case <-time.After(patience):
 	}
 	return err
 }
@@ -309,7 +315,7 @@ func (s *session) wait(now int64) time.Duration {
 	if s.recheck != 0 {
 		soonest(s.recheck)
 	}
-	if !s.announced {
+	if !s.announced && !s.busy() {
 		soonest(s.active + quiet.Microseconds())
 	}
 	if s.pending == nil && s.lagging() {
@@ -341,10 +347,15 @@ func (s *session) asked(r *exchangev1.SubscribeRequest) error {
 	return fault.Field("message", "subscribe.message", "a request has a message")
 }
 
+// busy says whether there is something to deliver, or something under way to be
+// written, or that nothing may be delivered: none of it is having caught up.
+func (s *session) busy() bool {
+	return len(s.ready) > 0 || s.next != nil || s.pending != nil || s.halted != ""
+}
+
 // announce tells the member that it has caught up, or that the exchange lives.
 func (s *session) announce(now int64) error {
-	busy := len(s.ready) > 0 || s.next != nil || s.pending != nil
-	if !s.announced && !busy && s.halted == "" && now >= s.active+quiet.Microseconds() {
+	if !s.announced && !s.busy() && now >= s.active+quiet.Microseconds() {
 		caught, err := s.reachedEnd()
 		if err != nil {
 			return err
@@ -359,13 +370,12 @@ func (s *session) announce(now int64) error {
 		if err != nil {
 			return err
 		}
-		s.heartbeat(caught && !busy && s.halted == "")
+		s.heartbeat(caught && !s.busy())
 	}
 	return nil
 }
 
 func (s *session) heartbeat(caughtUp bool) {
-	s.caughtUp = caughtUp
 	s.say(&exchangev1.SubscribeResponse{Message: &exchangev1.SubscribeResponse_Heartbeat{Heartbeat: &exchangev1.SubscribeHeartbeat{
 		Sequence: s.read, CaughtUp: caughtUp,
 	}}})

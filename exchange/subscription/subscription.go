@@ -59,12 +59,19 @@ type Config struct {
 	// Lease is how long the members of a process that died keep their lanes;
 	// DefaultLease if 0.
 	Lease time.Duration
+	// Idle is how long a topic is quiet before its readers let their consumers
+	// go; DefaultIdle if 0.
+	Idle  time.Duration
 	Log   *slog.Logger
 	Clock func() time.Time
 }
 
-// DefaultLease is longer than a process stands still in a bad moment.
-const DefaultLease = 6 * time.Second
+const (
+	// DefaultLease is longer than a process stands still in a bad moment.
+	DefaultLease = 6 * time.Second
+	// DefaultIdle is far more than opening a consumer anew costs.
+	DefaultIdle = 10 * time.Second
+)
 
 // Manager serves the subscriptions of this process.
 type Manager struct {
@@ -93,6 +100,9 @@ type Sink interface {
 func Open(c Config) *Manager {
 	if c.Lease == 0 {
 		c.Lease = DefaultLease
+	}
+	if c.Idle == 0 {
+		c.Idle = DefaultIdle
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -149,4 +149,7 @@ func TestAMemberThatReadsNothingLosesItsLanes(t *testing.T) {
 	w.publishMany(20, 40)
 	other := w.open("s")
 	other.receives(40)
+	if err := stuck.end(); !errors.Is(err, fault.New(fault.Unavailable, "member.slow", "")) {
+		t.Errorf("ended with %v", err)
+	}
 }
