@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -123,8 +124,9 @@ const feedBytes = 4 << 20
 
 // openFeed consumes from the stream.
 func (r *Reader) openFeed(ctx context.Context, at *streamAt) bool {
+	own := r.partition.prefix() + r.topic + "."
 	consumer, err := at.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{r.partition.prefix() + r.topic + ".*"},
+		FilterSubjects: filter(ctx, at.stream, own+"*"),
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(r.last, r.clear) + 1,
 	})
 	if err != nil {
@@ -132,6 +134,9 @@ func (r *Reader) openFeed(ctx context.Context, at *streamAt) bool {
 	}
 	f := &feed{messages: make(chan jetstream.Msg, feedBuffer), stop: make(chan struct{}), broken: make(chan struct{}, 1)}
 	f.consume, err = consumer.Consume(func(m jetstream.Msg) {
+		if bucket, ok := strings.CutPrefix(m.Subject(), own); !ok || strings.Contains(bucket, ".") {
+			return // another topic's
+		}
 		select {
 		case f.messages <- m:
 		case <-f.stop:
@@ -147,6 +152,25 @@ func (r *Reader) openFeed(ctx context.Context, at *streamAt) bool {
 	}
 	r.feed = f
 	return true
+}
+
+// filter gives the subjects to ask a stream for: those of one topic, or all where
+// the topic is half of the stream or more. For each message of a filtered
+// consumer JetStream looks at every subject of a block, which takes longer than
+// reading a message.
+func filter(ctx context.Context, stream jetstream.Stream, own string) []string {
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(own))
+	if err != nil {
+		return []string{own}
+	}
+	messages := uint64(0)
+	for _, n := range info.State.Subjects {
+		messages += n
+	}
+	if 2*messages >= info.State.Msgs {
+		return nil
+	}
+	return []string{own}
 }
 
 func (r *Reader) drop() {
