@@ -21,6 +21,9 @@ type session struct {
 	stream subscribeStream
 	ctx    context.Context
 	cancel context.CancelFunc
+	// worked says that records came: the exchange is well, whatever ended the
+	// stream.
+	worked bool
 }
 
 // open opens a stream and waits until the exchange has opened the subscription.
@@ -130,6 +133,7 @@ func (ss *session) receive() error {
 		if err := ss.sub.take(resp); err != nil {
 			return err
 		}
+		ss.worked = ss.worked || resp.GetBatch() != nil
 	}
 }
 

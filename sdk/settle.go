@@ -64,6 +64,8 @@ func (s *settler) arrived(p *parcel) (fresh bool) {
 	if _, handled := s.old[p.Sequence]; !handled {
 		return true
 	}
+	// Should this session break too, it is still one that was handled.
+	p.handled = true
 	s.acks = append(s.acks, p)
 	s.signal()
 	return false

@@ -264,7 +264,7 @@ func (s *Subscription) run(ss *session) {
 			s.fail(err)
 			return
 		}
-		if time.Since(began) > lastBackoff {
+		if ss.worked || time.Since(began) > lastBackoff {
 			wait.reset()
 		}
 		s.note("the stream ended, opening another", "kind", fault.KindOf(err), "rule", fault.RuleOf(err))
