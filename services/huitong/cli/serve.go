@@ -108,10 +108,17 @@ func (a *app) logger(f *serveFlags) (*slog.Logger, error) {
 // yet. One that is there and holds no exchange is refused: it may be a mount that
 // is missing, or a name that is misspelt.
 func (a *app) ensureExchange(ctx context.Context, f *serveFlags) (*made, error) {
-	if _, err := os.Stat(f.node.Dir); !errors.Is(err, os.ErrNotExist) {
+	_, err := os.Stat(f.node.Dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		a.notef("%s does not exist: making a new exchange there\n", f.node.Dir)
+	case err == nil && node.Unfinished(f.node.Dir):
+		a.notef("%s holds an exchange that was not finished: finishing it\n", f.node.Dir)
+	default:
+		// An empty directory may be a disk that is not mounted: no exchange is
+		// made there unasked.
 		return nil, err
 	}
-	a.notef("%s does not exist: making a new exchange there\n", f.node.Dir)
 	return a.makeExchange(ctx, &initFlags{
 		data: f.node.Dir, database: f.node.Database, partitions: 1, system: defaultSystem, hosts: f.node.Hosts,
 		context: "operator", address: f.node.Listen,

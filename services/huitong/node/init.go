@@ -38,8 +38,7 @@ func Init(ctx context.Context, o InitOptions) (*identity.Directory, error) {
 		return nil, err
 	}
 	mark := filepath.Join(o.Dir, pending)
-	_, err := os.Stat(mark)
-	resumed := err == nil
+	resumed := Unfinished(o.Dir)
 	d, err := identity.Load(o.Dir)
 	if err != nil || !resumed {
 		if err := writeMark(mark); err != nil {
@@ -53,6 +52,12 @@ func Init(ctx context.Context, o InitOptions) (*identity.Directory, error) {
 		return nil, err
 	}
 	return d, os.Remove(mark)
+}
+
+// Unfinished says whether a directory's Init was begun and cut off.
+func Unfinished(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, pending))
+	return err == nil
 }
 
 func writeMark(path string) error {

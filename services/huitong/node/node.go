@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 
 	"github.com/huitong-bus/huitong/exchange/access"
@@ -62,7 +61,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 }
 
 func (n *Node) open(ctx context.Context) (err error) {
-	if _, err := os.Stat(filepath.Join(n.Dir, pending)); err == nil {
+	if Unfinished(n.Dir) {
 		return fmt.Errorf("%s holds an exchange that is not finished; run huitong init once more", n.Dir)
 	}
 	if n.Identity, err = identity.Load(n.Dir); err != nil {
