@@ -187,6 +187,10 @@ func (s *session) credit(records uint32, bytes uint64) error {
 		return fault.Field("max_bytes_in_flight", "max_bytes_in_flight", "is %d to %d", MinBytes, MaxBytes)
 	}
 	s.maxInFlight, s.maxBytes = int(records), bytes
+	if s.alone {
+		// A lane that stands still while others read on would break the order.
+		s.maxInFlight = min(s.maxInFlight, maxUnsettled/2)
+	}
 	return nil
 }
 
