@@ -313,12 +313,8 @@ func (s *signatures) endCall(report *Report) error {
 	return nil
 }
 
-// acknowledgement checks a receiver's signature.
+// acknowledgement checks a receiver's signature, if it signed.
 func (s *signatures) acknowledgement(a *ledgerv1.Acknowledgement) string {
-	statement, err := verify.AckStatement(a.Subscription, a.Sequences, a.DetailHashes)
-	if err != nil {
-		return err.Error()
-	}
 	known := s.certificates[string(a.Certificate)]
 	switch {
 	case known == nil || known.system != a.System:
@@ -326,7 +322,11 @@ func (s *signatures) acknowledgement(a *ledgerv1.Acknowledgement) string {
 	case len(a.Signature) == 0:
 		return ""
 	}
-	if err := verify.CheckSignature(known.parsed.PublicKey, statement, a.Signature); err != nil {
+	statement, err := verify.AckStatement(a.Subscription, a.Sequences, a.DetailHashes)
+	if err == nil {
+		err = verify.CheckSignature(known.parsed.PublicKey, statement, a.Signature)
+	}
+	if err != nil {
 		return err.Error()
 	}
 	return ""
