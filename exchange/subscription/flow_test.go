@@ -250,3 +250,35 @@ func TestPositionsOutliveJetStream(t *testing.T) {
 		t.Errorf("%d came in all", len(left))
 	}
 }
+
+// TestAMemberThatDoesNotReadIsReleasedLittle: whatever its credit, what it leaves
+// unread takes bounded memory; once it reads, everything comes.
+func TestAMemberThatDoesNotReadIsReleasedLittle(t *testing.T) {
+	w := newWorld(t)
+	w.create("s", func(s *exchangev1.Subscription) { s.AckWait = durationpb.New(time.Minute) })
+	const n = 9000
+	for i := 0; i < n; i += 500 {
+		w.publishMany(i, i+500)
+	}
+	m := w.open("s", func(o *exchangev1.SubscribeOpen) { o.MaxInFlight, o.MaxBytesInFlight = 1, 64<<20 })
+	m.receives(1)
+	stopped := make(chan struct{})
+	m.mu.Lock()
+	m.blocked = stopped
+	m.mu.Unlock()
+	m.ask(&exchangev1.SubscribeRequest{Message: &exchangev1.SubscribeRequest_Credit{Credit: &exchangev1.SubscribeCredit{MaxInFlight: 10_000, MaxBytesInFlight: 64 << 20}}})
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	released := uint32(0)
+	for last := uint32(1); released != last || released == 1; <-tick.C {
+		last, released = released, w.get("s").InFlight
+	}
+	if released > n*3/4 {
+		t.Errorf("%d of %d records were released to a member that reads nothing", released, n)
+	}
+	m.mu.Lock()
+	m.blocked = nil
+	m.mu.Unlock()
+	close(stopped)
+	m.receives(n)
+}

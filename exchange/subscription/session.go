@@ -34,7 +34,8 @@ const (
 	// recheckEvery is how often a lapsed permission is looked at.
 	recheckEvery = 250 * time.Millisecond
 	// readAhead is how many records wait in memory for their turn.
-	readAhead = 512
+	readAhead      = 512
+	readAheadBytes = 8 << 20
 	// leaveWithin is how long a lane that another member is to have waits for
 	// what is under way.
 	leaveWithin = 5 * time.Second
@@ -241,11 +242,11 @@ func (s *session) run(requests <-chan *exchangev1.SubscribeRequest) error {
 		}
 		timer.Reset(wake)
 		asked := requests
-		if s.out.len() > maxUnsent {
+		if s.out.len() > maxUnsent || len(s.settled) > maxUnsent {
 			asked = nil
 		}
 		var rows <-chan []journal.Row
-		if s.feed != nil && len(s.ready) < readAhead {
+		if s.feed != nil && len(s.ready) < readAhead && s.readyBytes() < readAheadBytes {
 			rows = s.feed.rows
 		}
 		select {
@@ -262,6 +263,7 @@ func (s *session) run(requests <-chan *exchangev1.SubscribeRequest) error {
 			s.take(read)
 		case <-s.committing():
 			err = s.committed()
+		case <-s.out.room:
 		case <-s.bell:
 			s.stale = true
 		case <-policy:
@@ -272,6 +274,16 @@ func (s *session) run(requests <-chan *exchangev1.SubscribeRequest) error {
 			return err
 		}
 	}
+}
+
+// readyBytes is the size of what waits in memory for its turn.
+func (s *session) readyBytes() (n int) {
+	for _, it := range s.ready {
+		if it.row != nil {
+			n += len(it.row.Body)
+		}
+	}
+	return n
 }
 
 // advance does what can be done now and says how long at most to wait.
@@ -291,7 +303,7 @@ func (s *session) advance() (time.Duration, error) {
 			return 0, err
 		}
 	}
-	if s.halted == "" && !s.draining {
+	if s.halted == "" && !s.draining && !s.out.full() {
 		if err := s.prepare(); err != nil {
 			return 0, err
 		}
