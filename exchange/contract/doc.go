@@ -38,7 +38,7 @@
 //	key.required, key.length (256 bytes), key.form (space around it, control characters)
 //	subject.type             a holder code type that is not in the list
 //	subject.number           no number, or one longer than 128 bytes
-//	subject.role, subject.count (1,024 a record)
+//	subject.role, subject.count (512 a record)
 //	validity.order           the validity ends before it begins
 //	date                     not a day of the calendar
 //	identifier.resident_id   GB 11643-1999, by normalised spelling

@@ -27,8 +27,9 @@ type Record struct {
 const (
 	// MaxKey is the longest record key, in bytes.
 	MaxKey = 256
-	// MaxSubjects is the largest number of subjects of a record.
-	MaxSubjects = 1024
+	// MaxSubjects is the largest number of subjects of a record: the ledger's
+	// leaf, which holds a commitment to each, has its bound.
+	MaxSubjects = 512
 	maxRole     = 64
 )
 
@@ -195,7 +196,7 @@ func (rd *reader) addSubject(kind, number, role string) {
 		}
 	}
 	if len(rd.record.Subjects) >= MaxSubjects {
-		rd.report.add(problem{"subject.count", "the record has more than 1,024 subjects"})
+		rd.report.add(problem{"subject.count", "the record has more than 512 subjects"})
 		return
 	}
 	if i := slices.Index(subjectTypes, kind); i >= 0 {
