@@ -10,8 +10,13 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// watchPage is how many entries a watch reads at once.
-const watchPage = 256
+const (
+	// watchPage is how many entries a watch reads at once.
+	watchPage = 256
+	// watchEvery is how often a watch looks, at most: not at each of a thousand
+	// commits a second.
+	watchEvery = 20 * time.Millisecond
+)
 
 // Watch gives the entries that a filter finds as they are committed: from the
 // filter's index or time on, or from now. It ends with ctx, with an error of
@@ -49,6 +54,7 @@ func (l *Ledger) Watch(ctx context.Context, caller *identity.Caller, f *ledgerv1
 				return err
 			}
 		}
+		rested := time.After(watchEvery)
 		over, err := l.catchUp(ctx, caller, d.All, f, &low, head.Size, send)
 		if over || err != nil {
 			return err
@@ -60,9 +66,18 @@ func (l *Ledger) Watch(ctx context.Context, caller *identity.Caller, f *ledgerv1
 			_, err := l.catchUp(ctx, caller, d.All, f, &low, l.Journal.Head().Size, send)
 			return err
 		case <-ctx.Done():
-			return fault.Wrap(fault.KindOfContext(ctx.Err()), "", context.Cause(ctx), "the watch was ended")
+			return errEnded(ctx)
+		}
+		select {
+		case <-rested:
+		case <-ctx.Done():
+			return errEnded(ctx)
 		}
 	}
+}
+
+func errEnded(ctx context.Context) error {
+	return fault.Wrap(fault.KindOfContext(ctx.Err()), "", context.Cause(ctx), "the watch was ended")
 }
 
 // catchUp sends what was committed from low up to size, and says whether the
