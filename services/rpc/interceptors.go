@@ -55,8 +55,13 @@ func (s *Server) identify(ctx context.Context, method string) (*identity.Caller,
 // tap turns strangers away before their message is read: what nobody may send
 // costs no memory. It must not wait, for the connection waits for it.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if caller, err := s.identify(ctx, info.FullMethodName); err != nil && caller == nil {
-		return nil, s.conclude(ctx, info.FullMethodName, nil, time.Now(), err)
+	caller, err := s.identify(ctx, info.FullMethodName)
+	if caller != nil {
+		// Somebody known who may no longer call is refused with an entry, later.
+		err = s.calls.begin(ctx, caller.System, info.FullMethodName)
+	}
+	if err != nil {
+		return nil, s.conclude(ctx, info.FullMethodName, caller, time.Now(), err)
 	}
 	return ctx, nil
 }

@@ -74,6 +74,7 @@ type Server struct {
 	Config
 	health  *health.Server
 	streams streams
+	calls   calls
 	stop    context.CancelFunc
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	"github.com/huitong-bus/huitong/services/huitong/node/nodetest"
 )
 
@@ -42,4 +43,23 @@ func TestAStrangerReachesHealthAlone(t *testing.T) {
 		_, err = stream.Recv()
 	}
 	wantRule(t, fault.FromStatus(err), fault.Unauthenticated, "certificate.required")
+}
+
+// TestWatchesOfOneSystemAreBounded: over all its connections.
+func TestWatchesOfOneSystemAreBounded(t *testing.T) {
+	x := nodetest.Start(t)
+	watch := func() (ledgerv1.LedgerService_WatchEntriesClient, error) {
+		stream, err := ledgerv1.NewLedgerServiceClient(x.Client.Conn()).WatchEntries(t.Context(), &ledgerv1.WatchEntriesRequest{Filter: &ledgerv1.EntryFilter{FromIndex: 1}})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		return stream, fault.FromStatus(err)
+	}
+	for range 32 {
+		if _, err := watch(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := watch()
+	wantRule(t, err, fault.Limited, "calls.number")
 }
