@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/fault"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -70,9 +71,13 @@ func (c *city) load() *load {
 	must(t, err)
 	l := &load{t: t, events: make(chan struct{}, 1<<20), enough: make(chan struct{}), failed: map[uint64]bool{}}
 	l.hall = c.connect(hall, len(c.processes)-1)
-	_, err = l.hall.CreateSubscription(ctx, sdk.NewSubscription{
-		Name: "people", Topic: "person", Start: sdk.FromAll(), Lanes: 2, MaxAttempts: 100,
-		Backoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, AckWait: 5 * time.Second,
+	l.within("the subscription is created", func() bool {
+		_, err = l.hall.EnsureSubscription(ctx, sdk.NewSubscription{
+			Name: "people", Topic: "person", Start: sdk.FromAll(), Lanes: 2, MaxAttempts: 100,
+			Backoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, AckWait: 5 * time.Second,
+		})
+		// Another process hears of the topic within a second.
+		return fault.KindOf(err) != fault.NotFound
 	})
 	must(t, err)
 	l.sub, err = l.hall.Subscribe(ctx, "people", l.handle)
@@ -96,12 +101,20 @@ func join(ctx context.Context, a *authority.Authority, d sample.Department) (*sd
 	})
 }
 
-// connect connects to one of the processes.
+// connect connects to one of the processes, once that has heard of the
+// certificate.
 func (c *city) connect(config *sdk.Config, process int) *sdk.Client {
 	c.t.Helper()
 	to := *config
 	to.Address = c.processes[process].address
-	client, err := sdk.Connect(c.t.Context(), to)
+	var client *sdk.Client
+	var err error
+	for deadline := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
+		client, err = sdk.Connect(c.t.Context(), to)
+		if err == nil || fault.KindOf(err) != fault.Unauthenticated || time.Now().After(deadline) {
+			break
+		}
+	}
 	must(c.t, err)
 	c.t.Cleanup(func() { client.Close() })
 	return client
@@ -187,12 +200,18 @@ func (l *load) await(n int) {
 // awaitDelivery waits for one more delivery.
 func (l *load) awaitDelivery() {
 	l.t.Helper()
-	tick := time.NewTicker(time.Millisecond)
+	before := l.delivered()
+	l.within("something is delivered", func() bool { return l.delivered() > before })
+}
+
+// within fails the test unless ok comes true in time.
+func (l *load) within(what string, ok func() bool) {
+	l.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	before, deadline := l.delivered(), time.Now().Add(patience)
-	for l.delivered() == before {
-		if <-tick.C; time.Now().After(deadline) {
-			l.t.Fatalf("nothing is delivered any more: %d were, floor %d, %v", before, l.floor(), l.sub.Err())
+	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("not within %v: %s; %d published, %d delivered", patience, what, l.published(), l.delivered())
 		}
 	}
 }
@@ -226,13 +245,7 @@ func (l *load) finish() {
 	for _, r := range l.receipts {
 		last = max(last, publishedIn(l.t, r.Leaf).Sequence)
 	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); l.floor() < last; <-tick.C {
-		if time.Now().After(deadline) {
-			l.t.Fatalf("the subscription stands at %d of %d: %v", l.floor(), last, l.sub.Err())
-		}
-	}
+	l.within("everything is settled", func() bool { return l.floor() >= last })
 	l.sub.Drain()
 	<-l.sub.Closed()
 	must(l.t, l.sub.Err())
