@@ -43,21 +43,22 @@ type Insert struct {
 	Into string
 	Then string
 
-	once   sync.Once
-	single string
-	many   string
+	once sync.Once
+	// chunks are the statements of as many rows as chunkRows says.
+	chunks [len(chunkRows)]string
 	array  string
 }
 
-// chunk is how many rows one statement takes on SQLite: past this, longer
-// statements gain nothing.
-const chunk = 8
+// chunkRows are the numbers of rows that one statement takes on SQLite: past the
+// first, longer statements gain nothing; the others make up what is left.
+var chunkRows = [...]int{8, 4, 2, 1}
 
 func (s *Insert) prepare(columns []Column) {
 	s.once.Do(func() {
 		marks := "(" + strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",") + ")"
-		s.single = "INSERT " + s.Into + " VALUES " + marks + " " + s.Then
-		s.many = "INSERT " + s.Into + " VALUES " + strings.Repeat(marks+",", chunk-1) + marks + " " + s.Then
+		for i, rows := range chunkRows {
+			s.chunks[i] = "INSERT " + s.Into + " VALUES " + strings.Repeat(marks+",", rows-1) + marks + " " + s.Then
+		}
 		casts := make([]string, len(columns))
 		for i, c := range columns {
 			casts[i] = "$" + strconv.Itoa(i+1) + c.cast()
@@ -81,22 +82,24 @@ type Lookup struct {
 	Select string
 	Keys   [2]string
 
-	once   sync.Once
-	single string
-	many   string
+	once sync.Once
+	// chunks are the statements of as many pairs as chunkPairs says.
+	chunks [len(chunkPairs)]string
 	array  string
 }
 
 func (l *Lookup) prepare() {
 	l.once.Do(func() {
 		where := l.Select + " WHERE (" + l.Keys[0] + "," + l.Keys[1] + ") IN ("
-		l.single = l.Select + " WHERE " + l.Keys[0] + "=? AND " + l.Keys[1] + "=?"
-		l.many = where + "VALUES " + strings.Repeat("(?,?),", lookupChunk-1) + "(?,?))"
+		for i, pairs := range chunkPairs {
+			l.chunks[i] = where + "VALUES " + strings.Repeat("(?,?),", pairs-1) + "(?,?))"
+		}
 		l.array = where + "SELECT * FROM unnest($1::bigint[],$2::bytea[]))"
 	})
 }
 
-const lookupChunk = 32
+// chunkPairs are the numbers of pairs that one statement looks for on SQLite.
+var chunkPairs = [...]int{1, 8, 32}
 
 // Run gives scan each row found, in no order.
 func (l *Lookup) Run(ctx context.Context, p *Part, tx Tx, first Ints, second Blobs, scan func(*sql.Rows) error) error {

@@ -184,47 +184,40 @@ func sqliteCode(err error) int {
 }
 
 func (sqliteDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) error {
-	rows := columns[0].len()
-	args := make([]any, 0, chunk*len(columns))
-	run := func(query string, from, to int) error {
-		args = args[:0]
-		for i := from; i < to; i++ {
-			for _, c := range columns {
-				args = append(args, c.at(i))
+	args := make([]any, 0, chunkRows[0]*len(columns))
+	next, rows := 0, columns[0].len()
+	for i, take := range chunkRows {
+		for ; next+take <= rows; next += take {
+			args = args[:0]
+			for row := next; row < next+take; row++ {
+				for _, c := range columns {
+					args = append(args, c.at(row))
+				}
 			}
-		}
-		_, err := tx.ExecContext(ctx, query, args...)
-		return err
-	}
-	i := 0
-	for ; i+chunk <= rows; i += chunk {
-		if err := run(s.many, i, i+chunk); err != nil {
-			return err
-		}
-	}
-	for ; i < rows; i++ {
-		if err := run(s.single, i, i+1); err != nil {
-			return err
+			if _, err := tx.ExecContext(ctx, s.chunks[i], args...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// lookup fills its last statement up with the last pair again: one longer
+// statement is quicker than many short ones.
 func (sqliteDialect) lookup(ctx context.Context, tx Tx, l *Lookup, first Ints, second Blobs, scan func(*sql.Rows) error) error {
-	args := make([]any, 0, 2*lookupChunk)
-	i := 0
-	for ; i+lookupChunk <= len(first); i += lookupChunk {
+	args := make([]any, 0, 2*chunkPairs[len(chunkPairs)-1])
+	for next := 0; next < len(first); {
+		i := 0
+		for i < len(chunkPairs)-1 && chunkPairs[i] < len(first)-next {
+			i++
+		}
 		args = args[:0]
-		for j := i; j < i+lookupChunk; j++ {
-			args = append(args, first[j], second[j])
+		for range chunkPairs[i] {
+			pair := min(next, len(first)-1)
+			args = append(args, first[pair], second[pair])
+			next++
 		}
-		rows, err := tx.QueryContext(ctx, l.many, args...)
-		if err := scanAll(rows, err, scan); err != nil {
-			return err
-		}
-	}
-	for ; i < len(first); i++ {
-		rows, err := tx.QueryContext(ctx, l.single, first[i], second[i])
+		rows, err := tx.QueryContext(ctx, l.chunks[i], args...)
 		if err := scanAll(rows, err, scan); err != nil {
 			return err
 		}
