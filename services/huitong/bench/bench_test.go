@@ -80,6 +80,17 @@ func TestCertificatesAreOneKiB(t *testing.T) {
 	}
 }
 
+// TestStartAfterACrash: the copy that stands for a crash starts, and has its
+// records.
+func TestStartAfterACrash(t *testing.T) {
+	out := short(t, "start")
+	for _, want := range []string{"first receipt, after a crash", "JetStream holds everything, after an orderly stop"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q was not measured:\n%s", want, out)
+		}
+	}
+}
+
 func TestReportAsJSON(t *testing.T) {
 	r := &Report{Title: "t", Rows: []Row{{Name: "a", Rate: 2}}, Ratios: []Ratio{{"a", "b", 2}}}
 	var out bytes.Buffer

@@ -35,6 +35,7 @@ func (s *settings) tables() []table {
 		{"deliver", "Receive by subscription: time to the handler, and catching up", s.deliver},
 		{"query", "Query records for a case", s.query},
 		{"ledger", "Enter, prove and export entries without payload", s.ledger},
+		{"start", "Start an exchange that holds records, also after a crash", s.start},
 	}
 }
 

@@ -76,14 +76,16 @@ func (in *installation) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// close stops the exchange and removes its directory.
-func (in *installation) close() error {
+// halt stops the exchange; its directory stays.
+func (in *installation) halt() error {
 	var errs []error
 	for _, c := range in.clients {
 		errs = append(errs, c.Close())
 	}
+	in.clients = nil
 	if in.end != nil {
 		in.end()
+		in.end = nil
 		select {
 		case err := <-in.served:
 			errs = append(errs, err)
@@ -91,16 +93,22 @@ func (in *installation) close() error {
 			errs = append(errs, errors.New("the exchange did not stop"))
 		}
 	}
-	if in.dir != "" {
-		errs = append(errs, os.RemoveAll(in.dir))
-	}
 	return errors.Join(errs...)
+}
+
+// close stops the exchange and removes its directory.
+func (in *installation) close() error {
+	err := in.halt()
+	if in.dir == "" {
+		return err
+	}
+	return errors.Join(err, os.RemoveAll(in.dir))
 }
 
 // connect connects as a department, over so many connections.
 func (in *installation) connect(ctx context.Context, as *sdk.Config, connections int) (*sdk.Client, error) {
 	config := *as
-	config.Connections = connections
+	config.Address, config.Connections = in.node.Address(), connections
 	c, err := sdk.Connect(ctx, config)
 	if err == nil {
 		in.clients = append(in.clients, c)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -38,6 +39,8 @@ var (
 type publisher struct {
 	*installation
 	next atomic.Int64
+	// answered is when the last run had its first receipt.
+	answered time.Time
 }
 
 // run publishes one way and measures it.
@@ -57,6 +60,7 @@ func (p *publisher) run(ctx context.Context, way publishing, when string, limit 
 	if _, err := certificates.Publish(ctx, certificate(int(p.next.Add(1)))); err != nil {
 		return row, err
 	}
+	p.answered = time.Now()
 	name := way.name
 	if when != "" {
 		name += ", " + when

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -104,13 +105,22 @@ func (r *Report) write(w io.Writer) error {
 		if note != "" {
 			note = "; " + note
 		}
-		fmt.Fprintf(t, "%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%d\t  %s%s%s\n",
-			row.Rate, row.P50, row.P99, row.Processor, row.Allocations, row.Resident, row.Records, kind, row.Name, note)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t  %s%s%s\n",
+			figure(row.Rate, 0), figure(row.P50, 2), figure(row.P99, 2), figure(row.Processor, 0), figure(row.Allocations, 0),
+			figure(row.Resident, 0), row.Records, kind, row.Name, note)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	return r.writeParts(w)
+}
+
+// figure is empty where nothing was measured.
+func figure(v float64, decimals int) string {
+	if v == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
 func (r *Report) writeParts(w io.Writer) error {
