@@ -91,11 +91,12 @@ func (q *Queries) Answer(ctx context.Context, caller *identity.Caller, r *exchan
 // try decides, reads, commits and answers.
 func (q *Queries) try(ctx context.Context, request access.Request, question *question) (*exchangev1.QueryResponse, error) {
 	d := q.Policy.Decide(request)
-	if question.ValidateOnly {
-		return &exchangev1.QueryResponse{}, d.Err()
-	}
 	if !d.Allow {
+		// On a dry run too: nobody tries out what it may read without a trace.
 		return nil, q.refuse(ctx, request, d)
+	}
+	if question.ValidateOnly {
+		return &exchangev1.QueryResponse{}, nil
 	}
 	topic, err := q.Topics.Topic(d.Topic)
 	if err != nil {

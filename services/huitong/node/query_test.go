@@ -254,3 +254,25 @@ func TestAKeyThatIsNotGrantedDoesNotLeave(t *testing.T) {
 		t.Errorf("key %q and successor %q left", seen.Key, seen.Successor)
 	}
 }
+
+// TestADryRunThatIsRefusedIsAnEntry: one that would be answered is none.
+func TestADryRunThatIsRefusedIsAnEntry(t *testing.T) {
+	r := newRegistry(t)
+	dry := func() (int, error) {
+		before := r.Node.Journal.Head().Size
+		_, err := exchangev1.NewExchangeServiceClient(r.hall.Conn()).Query(t.Context(), &exchangev1.QueryRequest{
+			Topic: "marriage", By: &exchangev1.QueryRequest_Key{Key: "k"}, ValidateOnly: true,
+			Acting: &exchangev1.Acting{Person: acting.Person, Purpose: acting.Purpose, CaseNumber: acting.Case},
+		})
+		return int(r.Node.Journal.Head().Size - before), fault.FromStatus(err)
+	}
+	n, err := dry()
+	wantRule(t, err, fault.Denied, "grant.required")
+	if n != 1 {
+		t.Errorf("%d entries", n)
+	}
+	marriageGrant(t, r.Exchange, 0)
+	if n, err := dry(); n != 0 || err != nil {
+		t.Errorf("%d entries, %v", n, err)
+	}
+}
