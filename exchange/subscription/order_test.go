@@ -189,7 +189,7 @@ func TestOrderOfEachRecordHoldsThroughEverything(t *testing.T) {
 	x := newWatch(w)
 	var wg sync.WaitGroup
 	publish := func() {
-		for range 20 {
+		for range 10 {
 			var calls []*exchangev1.Publication
 			var keys []int
 			for range 1 + r.IntN(20) {
@@ -230,11 +230,11 @@ func TestOrderOfEachRecordHoldsThroughEverything(t *testing.T) {
 	_, _, err := w.manager.Replay(t.Context(), w.civil.Caller, "s", nil, false)
 	must(t, err)
 	left := func() bool { n := w.get("s"); return n.Floor < n.LastSequence || n.DeadLetters > 0 }
-	for end := time.Now().Add(catalogtest.Patience); left() && time.Now().Before(end); {
-		x.wild(w.process, r, 300*time.Millisecond, true)
+	for end := time.Now().Add(3 * catalogtest.Patience); left() && time.Now().Before(end); {
+		x.wild(w.process, r, time.Second, true)
 	}
 	if left() {
-		t.Errorf("something was never settled: %v", w.get("s"))
+		t.Fatalf("something was never settled: %v", w.get("s"))
 	}
 	for index, key := range x.key {
 		if !x.answered[index] {
