@@ -45,11 +45,12 @@ generate: proto-deps ## Generate proto/gen from the .proto files
 	$(TOOL) buf generate --template proto/buf.gen.yaml
 
 .PHONY: lint
-lint: proto-deps ## buf lint, go vet, gofmt and staticcheck
+lint: proto-deps ## buf lint, go vet, gofmt, staticcheck, and go.mod as it should be
 	$(TOOL) buf lint
 	$(GO) vet ./...
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(TOOL) staticcheck ./...
+	$(GO) mod tidy -diff
 
 .PHONY: breaking
 breaking: proto-deps ## What changed incompatibly in the contracts since BASE; informs, does not forbid

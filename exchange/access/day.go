@@ -2,10 +2,6 @@ package access
 
 import "time"
 
-// shanghai is the time zone of calendar dates; it has had no summer time since
-// 1991.
-var shanghai = time.FixedZone("Asia/Shanghai", 8*60*60)
-
 // Days without bounds.
 const (
 	minDay = -1 << 30

@@ -15,11 +15,10 @@ import (
 // question is a request with all that its decision rests on.
 type question struct {
 	Request
-	standing error // why the caller may not call at all
-	topic    *catalog.Topic
-	own      bool // the topic is the caller's own
-	day      int32
-	mode     cataloguev1.DeliveryMode
+	topic *catalog.Topic
+	own   bool // the topic is the caller's own
+	day   int32
+	mode  cataloguev1.DeliveryMode
 }
 
 // rule refuses a question; message says what would change that. Rules are asked

@@ -24,10 +24,6 @@ func (s bitset) with(place int) bitset {
 	return s
 }
 
-func (s bitset) has(place int) bool {
-	return place/8 < len(s) && s[place/8]&(1<<(place%8)) != 0
-}
-
 // or adds the places of another set.
 func (s bitset) or(o bitset) bitset {
 	s = slices.Clone(s)

@@ -16,7 +16,6 @@ type quickMember struct {
 	requests chan *exchangev1.SubscribeRequest
 	todo     chan *exchangev1.DeliveryBatch
 	settled  atomic.Int64
-	under    map[uint64]int
 	onBatch  func(b *exchangev1.DeliveryBatch)
 }
 

@@ -189,17 +189,6 @@ func (m *Manager) touched(id string) {
 	}
 }
 
-// touchedAll tells every session here.
-func (m *Manager) touchedAll() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, of := range m.sessions {
-		for s := range of {
-			s.ring()
-		}
-	}
-}
-
 // touch notes in a transaction that a subscription changed, for other processes.
 func touch(ctx context.Context, tx store.Tx, id string) error {
 	var n int64

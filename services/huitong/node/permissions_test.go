@@ -91,14 +91,14 @@ func newPermissions(t *testing.T) *permissions {
 	}
 	p.published, p.key = receipt.Index, m.CertificateNumber
 	p.granted = x.Node.Journal.Head().Size
-	g, err := x.CreateGrant(t.Context(), &accessv1.Grant{
+	_, err = x.CreateGrant(t.Context(), &accessv1.Grant{
 		Topic: "marriage", Consumer: p.systems["g"], Basis: "办法第五条", Fields: []string{"party_a_name"},
 		ServiceItems: []string{acting.Purpose}, StandingPurpose: "SUBSIDY-01", StandingLegalBasis: "办法第五条",
 	})
 	if err == nil {
 		t.Fatal("a grant without delivery modes was made")
 	}
-	g, err = x.CreateGrant(t.Context(), &accessv1.Grant{
+	g, err := x.CreateGrant(t.Context(), &accessv1.Grant{
 		Topic: "marriage", Consumer: p.systems["g"], Basis: "办法第五条", Fields: []string{"party_a_name"},
 		ServiceItems: []string{acting.Purpose}, StandingPurpose: "SUBSIDY-01", StandingLegalBasis: "办法第五条",
 		DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE, cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY},
