@@ -29,6 +29,14 @@ type contractBook struct {
 	seed   maphash.Seed
 	mu     sync.RWMutex
 	bound  map[binding]*contract
+	// known has each contract version once, however many topics take it.
+	known map[named]*contract
+}
+
+// named names one contract version.
+type named struct {
+	contract string
+	version  uint32
 }
 
 // binding names one way of writing content for a topic: a Go message type, a
@@ -47,7 +55,7 @@ type contract struct {
 }
 
 func newContractBook(c *Client) *contractBook {
-	return &contractBook{client: c, seed: maphash.MakeSeed(), bound: map[binding]*contract{}}
+	return &contractBook{client: c, seed: maphash.MakeSeed(), bound: map[binding]*contract{}, known: map[named]*contract{}}
 }
 
 // find gives the contract for a binding, fetching it the first time.
@@ -104,15 +112,32 @@ func (b *contractBook) writtenBy(ctx context.Context, newest *contract, m protor
 }
 
 func (b *contractBook) version(ctx context.Context, name string, version uint32) (*contract, error) {
+	if c := b.knows(name, version); c != nil {
+		return c, nil
+	}
 	resp, err := b.client.catalogue().GetContract(ctx, &cataloguev1.GetContractRequest{Name: name, Version: version})
 	if err != nil {
 		return nil, fault.FromStatus(err)
+	}
+	if c := b.knows(name, resp.GetContract().GetVersion()); c != nil {
+		return c, nil
 	}
 	c, err := readContract(resp.GetContract())
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "sdk.contract", err, "the descriptor of contract %s does not load", name)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.known[named{name, c.layout.Version}] = c
 	return c, nil
+}
+
+// knows gives a contract version that was read before; never for version 0,
+// which asks for the newest.
+func (b *contractBook) knows(name string, version uint32) *contract {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.known[named{name, version}]
 }
 
 func readContract(in *cataloguev1.Contract) (*contract, error) {
