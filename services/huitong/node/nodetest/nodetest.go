@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/store/storetest"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
@@ -74,12 +75,16 @@ func (x *Exchange) Close() error {
 	return errors.Join(err, <-x.served)
 }
 
-// Start is Open for a test, whose end closes the exchange.
+// Start is Open for a test, whose end closes the exchange. Its database is the
+// one that tests run on.
 func Start(t testing.TB, configs ...node.Config) *Exchange {
 	t.Helper()
 	var c node.Config
 	if len(configs) > 0 {
 		c = configs[0]
+	}
+	if c.Database == "" {
+		c.Database = storetest.URL(t)
 	}
 	x, err := Open(t.Context(), t.TempDir(), c)
 	if err != nil {
