@@ -13,6 +13,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/store"
+	"github.com/huitong-bus/huitong/exchange/store/storetest"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
@@ -115,8 +116,8 @@ func TestNothingIsLostOrDoubledOverRestarts(t *testing.T) {
 }
 
 func overRestarts(t *testing.T, config sdk.PublisherConfig) {
-	dir := t.TempDir()
-	x, err := nodetest.Open(t.Context(), dir, node.Config{})
+	dir, database := t.TempDir(), storetest.URL(t)
+	x, err := nodetest.Open(t.Context(), dir, node.Config{Database: database})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func overRestarts(t *testing.T, config sdk.PublisherConfig) {
 		if err := x.Close(); err != nil {
 			t.Fatal(err)
 		}
-		again, err := nodetest.Reopen(t.Context(), dir, node.Config{Listen: address})
+		again, err := nodetest.Reopen(t.Context(), dir, node.Config{Listen: address, Database: database})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/store/storetest"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
@@ -391,8 +392,8 @@ func inOrder(t *testing.T, all []sdk.Delivery) {
 // TestSubscriptionSurvivesRestarts: while the exchange stops and starts again,
 // the subscription reconnects by itself; everything comes, in order.
 func TestSubscriptionSurvivesRestarts(t *testing.T) {
-	dir := t.TempDir()
-	x, err := nodetest.Open(t.Context(), dir, node.Config{})
+	dir, database := t.TempDir(), storetest.URL(t)
+	x, err := nodetest.Open(t.Context(), dir, node.Config{Database: database})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +416,7 @@ func TestSubscriptionSurvivesRestarts(t *testing.T) {
 		if err := x.Close(); err != nil {
 			t.Fatal(err)
 		}
-		again, err := nodetest.Reopen(t.Context(), dir, node.Config{Listen: address})
+		again, err := nodetest.Reopen(t.Context(), dir, node.Config{Listen: address, Database: database})
 		if err != nil {
 			t.Fatal(err)
 		}
