@@ -130,7 +130,7 @@ for (const result of [first, third]) {
   console.log(`published entry ${result.receipt.index}, proven in a ledger of ${size} entries`);
 }
 
-const acting = { person: 'clerk-017', purpose: '000711004000', case_number: 'SF-2026-000042' };
+const acting = { person: 'clerk-017', purpose: '000115004000', case_number: 'SF-2026-000042' };
 const answer = await hall.exchange('Query', {
   topic: 'marriage', json: true, subject: { type: '111', number: '999999198506150028' },
   acting,
