@@ -74,6 +74,9 @@ func (s *session) begin(now int64) error {
 	if s.next == nil && len(s.settled) == 0 && s.facts.empty() && !flush && !leaving {
 		return nil
 	}
+	if s.next == nil && !flush && !leaving && !s.draining && s.facts.canRide() && now < s.settledAt+rideFor.Microseconds() {
+		return nil
+	}
 	c := &commit{s: s, batch: s.next, settled: s.settled, facts: s.facts.held()}
 	s.next, s.settled, s.facts = nil, nil, facts{}
 	for _, l := range s.lanes {

@@ -31,6 +31,9 @@ const (
 	// flushEvery is how often positions that only moved over others' records are
 	// written, at most.
 	flushEvery = time.Second
+	// rideFor is how long a settlement waits for a release to be committed with:
+	// a commit of its own would delay the releases behind it.
+	rideFor = 10 * time.Millisecond
 	// recheckEvery is how often a lapsed permission is looked at.
 	recheckEvery = 250 * time.Millisecond
 	// readAhead is how many records wait in memory for their turn.
@@ -85,6 +88,8 @@ type session struct {
 	pending *commit
 	facts   facts
 	settled []*settlement
+	// settledAt is when the first of settled came.
+	settledAt int64
 
 	// stale: the rows must be looked at again.
 	stale bool
@@ -333,6 +338,9 @@ func (s *session) wait(now int64) time.Duration {
 	}
 	if !s.announced && !s.busy() {
 		soonest(s.active + quiet.Microseconds())
+	}
+	if s.pending == nil && len(s.settled) > 0 {
+		soonest(s.settledAt + rideFor.Microseconds())
 	}
 	if s.pending == nil && s.lagging() {
 		soonest(s.flushed + flushEvery.Microseconds())

@@ -75,6 +75,9 @@ func (f *facts) about(sequence uint64) bool {
 
 func (f *facts) empty() bool { return len(f.acknowledged)+len(f.dead)+len(f.revived) == 0 }
 
+// canRide says whether the facts can wait for a release to be committed with.
+func (f *facts) canRide() bool { return len(f.dead)+len(f.revived) == 0 }
+
 // settle takes a settlement: memory says at once what rows say once it is
 // confirmed.
 func (s *session) settle(m *exchangev1.SubscribeSettle) error {
@@ -103,6 +106,9 @@ func (s *session) settle(m *exchangev1.SubscribeSettle) error {
 		} else {
 			t.unknown = append(t.unknown, n.Sequence)
 		}
+	}
+	if len(s.settled) == 0 {
+		s.settledAt = s.active
 	}
 	s.settled = append(s.settled, t)
 	s.follow()
