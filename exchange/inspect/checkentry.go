@@ -130,6 +130,7 @@ func (c *checker) checkBody(r *row) error {
 		}
 		c.report.Erased++
 		c.replay.erasures = append(c.replay.erasures, erasure{r.index, e.RequestedBy, e.Versions})
+		return c.policy(r.index, e.Policy)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/store"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 var errOwn = errors.New("the caller's own refusal")
@@ -141,6 +142,23 @@ func TestPolicyMovesWithinAGroup(t *testing.T) {
 	if l.Audit() != 1 {
 		t.Fatal("not one entry")
 	}
+}
+
+// TestNothingDecidedBeforeAnErasureLeavesBehindIt: what was read of a record and
+// cut before its erasure is decided and read anew.
+func TestNothingDecidedBeforeAnErasureLeavesBehindIt(t *testing.T) {
+	l := New(t, 1)
+	l.One(l.Put(topic, "a", "gone"))
+	decided := l.Journal.Policy()
+	l.One(l.Record(topic, "a", ledgerv1.Operation_OPERATION_ERASE, ""))
+	_, err := l.Journal.Submit(t.Context(), &journal.Call{From: Provider, DecidedAt: decided, Entries: []journal.Entry{changed("release")}})
+	if !errors.Is(err, journal.ErrPolicyMoved) {
+		t.Fatal(err)
+	}
+	if l.Journal.Policy() != decided+1 {
+		t.Fatal("the erasure does not count")
+	}
+	l.Audit()
 }
 
 // TestSwallowedFailure: a Build that hides the error of a statement gets no

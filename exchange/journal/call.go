@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -112,6 +113,17 @@ type Outcome struct {
 	Leaf  []byte
 	// Repeat: the idempotency key was known; this is the first receipt.
 	Repeat bool
+}
+
+// movesPolicy says whether what was decided before the call is to be decided
+// anew: an erasure counts, so that nothing of the record leaves behind it.
+func (c *Call) movesPolicy() bool {
+	if c.Publish == nil {
+		return c.ChangesPolicy
+	}
+	return slices.ContainsFunc(c.Publish.Records, func(r *Record) bool {
+		return r.Leaf.GetOperation() == ledgerv1.Operation_OPERATION_ERASE
+	})
 }
 
 func (c *Call) entries() int {

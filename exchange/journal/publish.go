@@ -169,7 +169,8 @@ func (b *batch) appendErasures(p *Publish) error {
 		if e.leaf == nil {
 			continue
 		}
-		e.leaf.Provider = participantOf(p.Actor)
+		b.head.Policy++
+		e.leaf.Provider, e.leaf.Policy = participantOf(p.Actor), b.head.Policy
 		entry := &ledgerv1.LedgerEntry{Actor: p.Actor, Body: &ledgerv1.LedgerEntry_Erased{Erased: e.leaf}}
 		if _, err := b.append(entry); err != nil {
 			return err

@@ -14,6 +14,7 @@ const policyPatience = 100 * time.Millisecond
 type waiting struct {
 	call   *Call
 	since  time.Time
+	moves  bool // it changes the policy
 	commit *Commit
 	err    error
 	done   chan struct{}
@@ -58,7 +59,7 @@ func (q *queue) put(w *waiting) bool {
 	if q.closed {
 		return false
 	}
-	w.since = time.Now()
+	w.since, w.moves = time.Now(), w.call.movesPolicy()
 	if n := q.again[w.call.From]; n > 1 {
 		q.again[w.call.From] = n - 1
 	} else if n == 1 {
@@ -138,7 +139,7 @@ func (q *queue) pick(now time.Time) []*waiting {
 	var held []*line
 	for len(q.turn) > 0 {
 		w := q.turn[0].calls[0]
-		if w.call.ChangesPolicy && now.Sub(w.since) < policyPatience {
+		if w.moves && now.Sub(w.since) < policyPatience {
 			held = append(held, q.turn[0])
 			q.turn = q.turn[1:]
 			continue

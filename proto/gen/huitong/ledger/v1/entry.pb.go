@@ -1538,7 +1538,11 @@ type RecordErased struct {
 	// Index of the publication that asked for it.
 	RequestedBy uint64 `protobuf:"varint,3,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
 	// How many versions were erased.
-	Versions      uint32 `protobuf:"varint,4,opt,name=versions,proto3" json:"versions,omitempty"`
+	Versions uint32 `protobuf:"varint,4,opt,name=versions,proto3" json:"versions,omitempty"`
+	// Count of policy changes with this one: whatever was to be released under an
+	// older count is decided and read anew, so that nothing of the record leaves
+	// behind this entry.
+	Policy        uint64 `protobuf:"varint,5,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1597,6 +1601,13 @@ func (x *RecordErased) GetRequestedBy() uint64 {
 func (x *RecordErased) GetVersions() uint32 {
 	if x != nil {
 		return x.Versions
+	}
+	return 0
+}
+
+func (x *RecordErased) GetPolicy() uint64 {
+	if x != nil {
+		return x.Policy
 	}
 	return 0
 }
@@ -1795,12 +1806,13 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\vcertificate\x18\x03 \x01(\fR\vcertificate\x12 \n" +
 	"\vfingerprint\x18\x04 \x01(\fR\vfingerprint\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06policy\x18\x06 \x01(\x04R\x06policy\"\x7f\n" +
+	"\x06policy\x18\x06 \x01(\x04R\x06policy\"\x97\x01\n" +
 	"\fRecordErased\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12!\n" +
 	"\frequested_by\x18\x03 \x01(\x04R\vrequestedBy\x12\x1a\n" +
-	"\bversions\x18\x04 \x01(\rR\bversions\"v\n" +
+	"\bversions\x18\x04 \x01(\rR\bversions\x12\x16\n" +
+	"\x06policy\x18\x05 \x01(\x04R\x06policy\"v\n" +
 	"\n" +
 	"LedgerRead\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12#\n" +
