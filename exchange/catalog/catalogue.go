@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -39,8 +41,11 @@ type Config struct {
 type Catalogue struct {
 	*Registry
 	Config
-	stop context.CancelFunc
-	done sync.WaitGroup
+	// compiling lets one contract at a time be compiled and compared: a large
+	// one takes many times its size in memory.
+	compiling *semaphore.Weighted
+	stop      context.CancelFunc
+	done      sync.WaitGroup
 }
 
 // Open loads the catalogue and follows its changes until Close.
@@ -51,7 +56,7 @@ func Open(ctx context.Context, c Config) (*Catalogue, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	cat := &Catalogue{Config: c, Registry: newRegistry(c.DB.Reader(), c.Clock)}
+	cat := &Catalogue{Config: c, Registry: newRegistry(c.DB.Reader(), c.Clock), compiling: semaphore.NewWeighted(1)}
 	if err := cat.Refresh(ctx, 0); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,10 @@ func (c *Catalogue) RegisterContract(ctx context.Context, ch Change, r Registrat
 	if err := c.mayRegister(ch.Actor, r.Name); err != nil {
 		return nil, nil, err
 	}
+	if err := c.compiling.Acquire(ctx, 1); err != nil {
+		return nil, nil, fault.Wrap(fault.KindOfContext(err), "contract.busy", err, "other contracts are being compiled; try again")
+	}
+	defer c.compiling.Release(1)
 	earlier, err := c.allVersions(r.Name)
 	if err != nil {
 		return nil, nil, err

@@ -10,6 +10,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
+	"unicode"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -153,8 +155,8 @@ func (in *Intake) checkCall(req *exchangev1.PublishRequest) error {
 		return fault.New(fault.TooLarge, "call.bytes", "the call's records have %d bytes; %d is the limit; split it", total, in.MaxCallBytes)
 	}
 	p := req.SourcePosition
-	if p != nil && (p.Source == "" || len(p.Source) > 128) {
-		return fault.Field("source_position.source", "source.name", "needs 1 to 128 bytes")
+	if p != nil && (p.Source == "" || len(p.Source) > 128 || strings.ContainsFunc(p.Source, unicode.IsControl)) {
+		return fault.Field("source_position.source", "source.name", "needs 1 to 128 bytes without control characters")
 	}
 	if len(p.GetPosition()) > maxPosition {
 		return fault.Field("source_position.position", "source.position", "has more than %d bytes", maxPosition)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
+	"unicode"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -108,8 +110,8 @@ func answer(ctx context.Context, stream publishStream, calls <-chan underWay) er
 
 // GetLastPosition implements the service.
 func (s *ExchangeService) GetLastPosition(ctx context.Context, r *exchangev1.GetLastPositionRequest) (*exchangev1.GetLastPositionResponse, error) {
-	if r.Source == "" {
-		return nil, fault.Field("source", "source.name", "is required")
+	if r.Source == "" || strings.ContainsFunc(r.Source, unicode.IsControl) {
+		return nil, fault.Field("source", "source.name", "is required, without control characters")
 	}
 	position, at, err := journal.LastPosition(ctx, s.DB.Reader(), CallerOf(ctx).System, r.Source)
 	if err != nil {

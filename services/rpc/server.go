@@ -14,6 +14,7 @@ import (
 	"net"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -36,6 +37,10 @@ const (
 	workers = 128
 	// maxHeaders bounds a call's headers, in bytes.
 	maxHeaders = 16 << 10
+	// maxConnections bounds the connections at once.
+	maxConnections = 10_000
+	// idle is how long a connection without calls is kept.
+	idle = 10 * time.Minute
 	// handshake bounds how long a connection may take to be set up.
 	handshake = 10 * time.Second
 	// recheck is how often the callers of open streams are looked at, beside
@@ -103,7 +108,9 @@ func NewServer(c Config) *Server {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshake),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(4<<20),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: 30 * time.Second, Timeout: 10 * time.Second, MaxConnectionIdle: idle,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	healthv1.RegisterHealthServer(s.Server, s.health)
@@ -126,7 +133,7 @@ func (s *Server) SetServing(serving bool) {
 
 // Serve answers calls until Close.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.Server.Serve(l)
+	err := s.Server.Serve(netutil.LimitListener(l, maxConnections))
 	if errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}

@@ -219,6 +219,7 @@ func TestBadCall(t *testing.T) {
 		{"100 MB", make([]byte, 100_000_000), fault.TooLarge, "", ""},
 		{"wrong signature", signed([]byte("no signature"), good), fault.Invalid, "signature.wrong", "signature"},
 		{"position without name", &exchangev1.PublishRequest{Records: []*exchangev1.Publication{good}, SourcePosition: &exchangev1.SourcePosition{}}, fault.Invalid, "source.name", "source_position.source"},
+		{"position of a name with NUL", &exchangev1.PublishRequest{Records: []*exchangev1.Publication{good}, SourcePosition: &exchangev1.SourcePosition{Source: "a\x00b"}}, fault.Invalid, "source.name", "source_position.source"},
 		{"long position", &exchangev1.PublishRequest{Records: []*exchangev1.Publication{good}, SourcePosition: &exchangev1.SourcePosition{Source: "s", Position: make([]byte, 2000)}}, fault.Invalid, "source.position", "source_position.position"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
