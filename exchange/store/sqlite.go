@@ -21,12 +21,12 @@ const (
 	pageSize = 4096
 	// logSoft is how many pages of the write-ahead log may wait to be copied into
 	// the database. The more wait, the more often one copy stands for several
-	// changes of a page.
-	logSoft = 32 << 20 / pageSize
+	// changes of a page, and the longer a commit waits for the disk beside it.
+	logSoft = 8 << 20 / pageSize
 	// logHard is the length past which the writer pauses and starts the log anew.
 	logHard = 64 << 20 / pageSize
 	// logLook is how often the log is looked at.
-	logLook = 100 * time.Millisecond
+	logLook = 50 * time.Millisecond
 )
 
 type sqliteDialect struct{}
@@ -62,6 +62,10 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	// driver runs _pragma in the order of their names, and _journal_mode last.
 	pragmas := fmt.Sprintf("?_pragma=busy_timeout(10000)&_pragma=foreign_keys(0)&_pragma=page_size(%d)&_journal_mode=WAL"+
 		"&_pragma=wal_autocheckpoint(0)&_pragma=temp_store(2)&_pragma=journal_size_limit(%d)", pageSize, 2*logHard*pageSize)
+	flush, err := db.flusher(path, synchronous)
+	if err != nil {
+		return nil, err
+	}
 	write, err := sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=cache_size(-49152)&_pragma=synchronous("+synchronous+")")
 	if err != nil {
 		return nil, err
@@ -88,12 +92,27 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	}
 	p := &Part{dialect: sqliteDialect{}, write: writer, read: &prepared{DB: read}, begin: "BEGIN IMMEDIATE"}
 	stop := make(chan struct{})
-	p.breathe = keepLogShort(p, stop)
+	p.breathe = keepLogShort(p, flush, stop)
 	db.closers = append(db.closers, func() error {
 		close(stop)
 		return writer.conn.Close()
 	})
 	return p, nil
+}
+
+// flusher gives what puts on disk what was copied into a database file. The file
+// stays open until SQLite is done with it: closing it earlier would drop SQLite's
+// locks (POSIX, fcntl).
+func (db *DB) flusher(path, synchronous string) (func() error, error) {
+	if synchronous == "OFF" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	db.closers = append(db.closers, f.Close)
+	return f.Sync, nil
 }
 
 // checkpoint runs a checkpoint of the write-ahead log and gives its length and
@@ -106,8 +125,10 @@ func checkpoint(ctx context.Context, tx Tx, mode string) (length, copied int, er
 
 // keepLogShort copies the log into the database beside the writer and returns
 // what the writer calls between two commits. A log that is started anew is
-// written over: that is quicker to sync than a file that grows.
-func keepLogShort(p *Part, stop <-chan struct{}) func(context.Context) error {
+// written over: that is quicker to sync than a file that grows. What was copied is
+// flushed here too, or the writer would wait for all of it when it starts the log
+// anew.
+func keepLogShort(p *Part, flush func() error, stop <-chan struct{}) func(context.Context) error {
 	var full atomic.Bool
 	look := func(ctx context.Context) {
 		if full.Load() {
@@ -118,7 +139,10 @@ func keepLogShort(p *Part, stop <-chan struct{}) func(context.Context) error {
 			return
 		}
 		// PASSIVE waits for nobody; an error is met again at the next look.
-		if _, _, err = checkpoint(ctx, p.read, "PASSIVE"); err == nil && length > logHard {
+		if _, _, err = checkpoint(ctx, p.read, "PASSIVE"); err == nil {
+			err = flush()
+		}
+		if err == nil && length > logHard {
 			// Little is left to copy while the writer pauses.
 			full.Store(true)
 		}
