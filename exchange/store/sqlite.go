@@ -19,6 +19,11 @@ const (
 	// commit writes every page that it touched, and each record touches one that
 	// no other does.
 	pageSize = 4096
+	// writeCache and readCache are each connection's page cache. A commit that
+	// split a page has SQLite look through the whole cache, so the writer's is no
+	// larger than what comes again soon.
+	writeCache = 16 << 20
+	readCache  = 4 << 20
 	// logSoft is how many pages of the write-ahead log may wait to be copied into
 	// the database. The more wait, the more often one copy stands for several
 	// changes of a page, and the longer a commit waits for the disk beside it.
@@ -66,7 +71,7 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	if err != nil {
 		return nil, err
 	}
-	write, err := sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=cache_size(-49152)&_pragma=synchronous("+synchronous+")")
+	write, err := sql.Open("sqlite", "file:"+path+pragmas+cacheOf(writeCache)+"&_pragma=synchronous("+synchronous+")")
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +84,7 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	if err := write.Ping(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	read, err := sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=cache_size(-4096)&_pragma=query_only(1)&_pragma=synchronous("+synchronous+")")
+	read, err := sql.Open("sqlite", "file:"+path+pragmas+cacheOf(readCache)+"&_pragma=query_only(1)&_pragma=synchronous("+synchronous+")")
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +104,9 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	})
 	return p, nil
 }
+
+// cacheOf sets a page cache, which SQLite takes in KiB where it is negative.
+func cacheOf(bytes int) string { return fmt.Sprintf("&_pragma=cache_size(-%d)", bytes>>10) }
 
 // flusher gives what puts on disk what was copied into a database file. The file
 // stays open until SQLite is done with it: closing it earlier would drop SQLite's
