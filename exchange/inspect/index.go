@@ -131,7 +131,7 @@ func (x *Index) follow(ctx context.Context) error {
 // gatherFor is how long commits are gathered for one transaction of the index
 // while nobody waits for it: a small one costs nearly as much as a large one, and
 // as much as the commit that it follows.
-const gatherFor = 10 * time.Millisecond
+const gatherFor = 50 * time.Millisecond
 
 func (x *Index) gather(ctx context.Context) {
 	t := time.NewTimer(gatherFor)
