@@ -92,8 +92,17 @@ func (c *Client) GetSubscription(ctx context.Context, name string) (*Subscriptio
 
 // ListSubscriptions gives the calling system's subscriptions.
 func (c *Client) ListSubscriptions(ctx context.Context) ([]*SubscriptionInfo, error) {
-	resp, err := c.exchange().ListSubscriptions(ctx, &exchangev1.ListSubscriptionsRequest{})
-	return resp.GetSubscriptions(), fault.FromStatus(err)
+	var all []*SubscriptionInfo
+	for token := ""; ; {
+		resp, err := c.exchange().ListSubscriptions(ctx, &exchangev1.ListSubscriptionsRequest{PageToken: token})
+		if err != nil {
+			return nil, fault.FromStatus(err)
+		}
+		all = append(all, resp.GetSubscriptions()...)
+		if token = resp.GetNextPageToken(); token == "" {
+			return all, nil
+		}
+	}
 }
 
 // PauseSubscription stops deliveries until ResumeSubscription.

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -72,8 +73,11 @@ func TestDenialsAreEntries(t *testing.T) {
 			_, _, err := w.manager.Create(t.Context(), housing.Caller, &exchangev1.Subscription{Name: "n", Topic: topic}, false)
 			return err
 		}, "grant.required", "grant.required"},
-		"another's":       {func() error { _, err := w.manager.Get(t.Context(), housing.Caller, id); return err }, "subscription.owner", "subscription.unknown"},
-		"list of another": {func() error { _, err := w.manager.List(t.Context(), housing.Caller, "*", ""); return err }, "role.operator", "role.operator"},
+		"another's": {func() error { _, err := w.manager.Get(t.Context(), housing.Caller, id); return err }, "subscription.owner", "subscription.unknown"},
+		"list of another": {func() error {
+			_, err := w.manager.List(t.Context(), housing.Caller, "*", "", catalog.Page{})
+			return err
+		}, "role.operator", "role.operator"},
 	} {
 		size := w.Journal.Head().Size
 		if err := c.try(); fault.RuleOf(err) != c.told {
@@ -116,12 +120,18 @@ func TestOperatorsSeeAndOwnersList(t *testing.T) {
 		system, topic string
 		want          int
 	}{"all": {"*", "", 2}, "system": {w.civil.Caller.System, topic, 2}, "topic": {"*", "other", 0}, "own": {"", "", 0}} {
-		if list, err := w.manager.List(t.Context(), w.Operator, c.system, c.topic); err != nil || len(list) != c.want {
+		if list, err := w.manager.List(t.Context(), w.Operator, c.system, c.topic, catalog.Page{}); err != nil || len(list) != c.want {
 			t.Errorf("%s: %d, %v", name, len(list), err)
 		}
 	}
-	if list, err := w.manager.List(t.Context(), w.civil.Caller, "", ""); err != nil || len(list) != 2 || len(list[1].LaneState) != 4 {
+	if list, err := w.manager.List(t.Context(), w.civil.Caller, "", "", catalog.Page{}); err != nil || len(list) != 2 || len(list[1].LaneState) != 4 {
 		t.Errorf("own: %v, %v", list, err)
+	}
+	for after, want := range map[string]string{"": "a", w.civil.Caller.System + "/a": "b"} {
+		list, err := w.manager.List(t.Context(), w.civil.Caller, "", "", catalog.Page{After: after, Limit: 1})
+		if err != nil || len(list) != 1 || list[0].Name != want {
+			t.Errorf("page behind %q: %v, %v", after, list, err)
+		}
 	}
 }
 

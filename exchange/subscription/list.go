@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -36,9 +37,13 @@ func (m *Manager) visible(ctx context.Context, by *identity.Caller, id string) (
 	return s, nil
 }
 
-// List lists the caller's subscriptions; an operator may ask for another
-// system's, or with "*" for all. topic narrows, if it is not empty.
-func (m *Manager) List(ctx context.Context, by *identity.Caller, system, topic string) ([]*exchangev1.Subscription, error) {
+// List lists a page of the caller's subscriptions, by id; an operator may ask for
+// another system's, or with "*" for all. topic narrows, if it is not empty.
+func (m *Manager) List(ctx context.Context, by *identity.Caller, system, topic string, page catalog.Page) ([]*exchangev1.Subscription, error) {
+	n, err := page.Size()
+	if err != nil {
+		return nil, err
+	}
 	if system == "" {
 		system = by.System
 	}
@@ -47,7 +52,7 @@ func (m *Manager) List(ctx context.Context, by *identity.Caller, system, topic s
 		return nil, m.refuse(ctx, access.Request{Caller: by, Action: access.Subscribe}, d)
 	}
 	rows, err := m.DB.Reader().QueryContext(ctx, selectStanding+
-		"WHERE (system = $1 OR $1 = '*') AND (topic = $2 OR $2 = '') ORDER BY id", system, topic)
+		"WHERE (system = $1 OR $1 = '*') AND (topic = $2 OR $2 = '') AND id > $3 ORDER BY id LIMIT $4", system, topic, page.After, n)
 	if err != nil {
 		return nil, err
 	}

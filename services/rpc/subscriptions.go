@@ -89,11 +89,17 @@ func (s *SubscriptionService) GetSubscription(ctx context.Context, r *exchangev1
 
 // ListSubscriptions implements the service.
 func (s *SubscriptionService) ListSubscriptions(ctx context.Context, r *exchangev1.ListSubscriptionsRequest) (*exchangev1.ListSubscriptionsResponse, error) {
-	list, err := s.Subscriptions.List(ctx, CallerOf(ctx), r.System, r.Topic)
+	page, err := pageOf(r.PageSize, r.PageToken)
 	if err != nil {
 		return nil, err
 	}
-	return &exchangev1.ListSubscriptionsResponse{Subscriptions: list}, nil
+	list, err := s.Subscriptions.List(ctx, CallerOf(ctx), r.System, r.Topic, page)
+	if err != nil {
+		return nil, err
+	}
+	return &exchangev1.ListSubscriptionsResponse{
+		Subscriptions: list, NextPageToken: nextPage(list, page, (*exchangev1.Subscription).GetId),
+	}, nil
 }
 
 // PauseSubscription implements the service.

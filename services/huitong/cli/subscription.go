@@ -112,12 +112,11 @@ func (a *app) subscriptionList() *cobra.Command {
 			if all {
 				system = "*"
 			}
-			resp, err := exchange(c).ListSubscriptions(ctx, &exchangev1.ListSubscriptionsRequest{System: system, Topic: topic})
-			if err != nil {
-				return fault.FromStatus(err)
-			}
 			type S = *exchangev1.Subscription
-			return list(a, each(resp.GetSubscriptions()),
+			return list(a, pages(func(token string) ([]S, string, error) {
+				resp, err := exchange(c).ListSubscriptions(ctx, &exchangev1.ListSubscriptionsRequest{System: system, Topic: topic, PageToken: token})
+				return resp.GetSubscriptions(), resp.GetNextPageToken(), fault.FromStatus(err)
+			}),
 				column[S]{"SUBSCRIPTION", S.GetId}, column[S]{"TOPIC", S.GetTopic},
 				column[S]{"STATE", func(s S) string { return enumText(s.GetState()) }},
 				column[S]{"FLOOR", func(s S) string { return itoa(s.GetFloor()) }},

@@ -2208,8 +2208,11 @@ func (x *GetSubscriptionResponse) GetSubscription() *Subscription {
 type ListSubscriptionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Another system's, for operators; the caller's own if empty. "*" is all.
-	System        string `protobuf:"bytes,1,opt,name=system,proto3" json:"system,omitempty"`
-	Topic         string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	System string `protobuf:"bytes,1,opt,name=system,proto3" json:"system,omitempty"`
+	Topic  string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	// At most 1,000; 100 if 0.
+	PageSize      uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2258,9 +2261,24 @@ func (x *ListSubscriptionsRequest) GetTopic() string {
 	return ""
 }
 
+func (x *ListSubscriptionsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSubscriptionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type ListSubscriptionsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subscriptions []*Subscription        `protobuf:"bytes,1,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2300,6 +2318,13 @@ func (x *ListSubscriptionsResponse) GetSubscriptions() []*Subscription {
 		return x.Subscriptions
 	}
 	return nil
+}
+
+func (x *ListSubscriptionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type PauseSubscriptionRequest struct {
@@ -3334,12 +3359,16 @@ const file_huitong_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x16GetSubscriptionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"`\n" +
 	"\x17GetSubscriptionResponse\x12E\n" +
-	"\fsubscription\x18\x01 \x01(\v2!.huitong.exchange.v1.SubscriptionR\fsubscription\"H\n" +
+	"\fsubscription\x18\x01 \x01(\v2!.huitong.exchange.v1.SubscriptionR\fsubscription\"\x84\x01\n" +
 	"\x18ListSubscriptionsRequest\x12\x16\n" +
 	"\x06system\x18\x01 \x01(\tR\x06system\x12\x14\n" +
-	"\x05topic\x18\x02 \x01(\tR\x05topic\"d\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\x8c\x01\n" +
 	"\x19ListSubscriptionsResponse\x12G\n" +
-	"\rsubscriptions\x18\x01 \x03(\v2!.huitong.exchange.v1.SubscriptionR\rsubscriptions\"g\n" +
+	"\rsubscriptions\x18\x01 \x03(\v2!.huitong.exchange.v1.SubscriptionR\rsubscriptions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"g\n" +
 	"\x18PauseSubscriptionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12#\n" +
