@@ -1,4 +1,5 @@
-package huitong_test
+// Package exchange_test holds every package of the module to its layer.
+package exchange_test
 
 import (
 	"encoding/json"
@@ -95,7 +96,9 @@ type listed struct {
 
 func packages(t *testing.T) (all []listed) {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...").Output()
+	list := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...")
+	list.Dir = ".."
+	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
