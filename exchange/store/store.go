@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cockroachdb/cockroach-go/v2/crdb"
 )
@@ -44,7 +45,7 @@ type Part struct {
 	write   writers
 	read    Tx
 	begin   string
-	faults  Faults
+	faults  atomic.Pointer[Faults]
 	breathe func(ctx context.Context) error
 }
 
@@ -109,7 +110,7 @@ func (db *DB) Reader() Tx { return db.Journal.read }
 func (p *Part) Read() Tx { return p.read }
 
 // Fail makes commits fail as f says; for tests.
-func (p *Part) Fail(f Faults) { p.faults = f }
+func (p *Part) Fail(f Faults) { p.faults.Store(&f) }
 
 // Breathe gives the engine its turn between two commits of a busy writer.
 func (p *Part) Breathe(ctx context.Context) error {
@@ -146,8 +147,8 @@ func (p *Part) try(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 		}
 		return err
 	}
-	if f := p.faults.BeforeCommit; f != nil {
-		if err := f(); err != nil {
+	if f := p.faults.Load(); f != nil && f.BeforeCommit != nil {
+		if err := f.BeforeCommit(); err != nil {
 			_, rollback := tx.ExecContext(hard, "ROLLBACK")
 			return errors.Join(err, rollback)
 		}
@@ -156,8 +157,8 @@ func (p *Part) try(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 		_, _ = tx.ExecContext(hard, "ROLLBACK")
 		return err
 	}
-	if f := p.faults.AfterCommit; f != nil {
-		if err := f(); err != nil {
+	if f := p.faults.Load(); f != nil && f.AfterCommit != nil {
+		if err := f.AfterCommit(); err != nil {
 			return fmt.Errorf("%w: %w", ErrAmbiguous, err)
 		}
 	}
