@@ -64,7 +64,7 @@ const lookPage = 1000
 // wakeDormant looks at what is committed, as long as anybody sleeps.
 func (m *Manager) wakeDormant(ctx context.Context) {
 	from := m.Journal.Head().Size
-	for {
+	for ctx.Err() == nil {
 		if m.dormant.empty() {
 			select {
 			case <-ctx.Done():
@@ -98,7 +98,8 @@ func (m *Manager) lookAt(ctx context.Context, from uint64) (next uint64, err err
 		return from, nil
 	}
 	rows, next, ok := m.Journal.Tail(from, lookPage)
-	if !ok {
+	if !ok || next == from {
+		// The tail ends here where another process wrote what follows.
 		if size-from > 10*lookPage {
 			// Far behind: looking costs more than waking.
 			m.dormant.wakeAll()
