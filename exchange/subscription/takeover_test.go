@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -151,5 +152,36 @@ func TestAMemberThatReadsNothingLosesItsLanes(t *testing.T) {
 	other.receives(40)
 	if err := stuck.end(); !errors.Is(err, fault.New(fault.Unavailable, "member.slow", "")) {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// TestASleepingMemberHearsOfAnotherProcess: what another process publishes wakes
+// the readers of this one, whose memory of commits ends before it.
+func TestASleepingMemberHearsOfAnotherProcess(t *testing.T) {
+	w := worldOn(t, "a", t.TempDir())
+	w.create("s")
+	other := w.second()
+	m := other.receive(w.civil, &exchangev1.SubscribeOpen{Subscription: "s", Member: "sleeper"})
+	m.caughtUp()
+	for i := range 3 {
+		quiet := time.Now().Add(3 * idle)
+		m.within("quiet", func() bool { return time.Now().After(quiet) })
+		w.publishMany(i, i+1)
+		m.ack(m.receives(i + 1)[i].Sequence)
+	}
+	// An entry that wakes nobody: looking gets past it all the same.
+	quiet := time.Now().Add(3 * idle)
+	m.within("quiet", func() bool { return time.Now().After(quiet) })
+	w.create("another")
+	m.within("heard", func() bool { return other.Journal.Head().Size == w.Journal.Head().Size })
+	ended := make(chan struct{})
+	go func() {
+		other.close(other.manager)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(2 * catalogtest.Patience):
+		t.Fatal("the process does not end")
 	}
 }
