@@ -80,6 +80,8 @@ func (w *world) create(g *accessv1.Grant) *accessv1.Grant {
 
 func ask(s *catalogtest.System, a access.Action, topic string, change ...func(*access.Request)) access.Request {
 	r := access.Request{Caller: s.Caller, Action: a, Topic: topic, Person: "0231", Purpose: item, Case: "2026-17"}
+	r.Facts.Case = access.CaseFacts{Known: true, Open: true, Item: item, Names: true}
+	r.Facts.Consent.Standing = access.ConsentNotNeeded
 	for _, c := range change {
 		c(&r)
 	}

@@ -39,9 +39,11 @@ func is(check func(q *question) bool, actions ...Action) func(q *question) bool 
 // leave, and standing those that have no case and rest on a grant's standing
 // purpose.
 var (
-	onTopic  = []Action{Publish, Subscribe, Deliver, Query, Peek}
-	reading  = []Action{Subscribe, Deliver, Query, Peek}
+	onTopic  = []Action{Publish, Subscribe, Deliver, Query, Check, Peek}
+	reading  = []Action{Subscribe, Deliver, Query, Check, Peek}
 	standing = []Action{Subscribe, Deliver, Peek}
+	// forCase are those made for a case.
+	forCase = []Action{Query, Check}
 )
 
 // maxPurpose bounds a service item code.
@@ -92,19 +94,19 @@ var rules = []rule{
 		is(func(q *question) bool { return !q.own }, Publish),
 		"only the topic's provider publishes on it"},
 	{"acting.person.required", fault.Denied,
-		is(func(q *question) bool { return q.Person == "" }, Query, Peek),
+		is(func(q *question) bool { return q.Person == "" }, Query, Check, Peek),
 		"name the official who acts, by your department's own reference"},
 	{"acting.purpose.required", fault.Denied,
-		is(func(q *question) bool { return q.Purpose == "" }, Query, Peek),
+		is(func(q *question) bool { return q.Purpose == "" }, Query, Check, Peek),
 		"name the purpose: the code of the service item"},
 	{"acting.case.required", fault.Denied,
-		is(func(q *question) bool { return q.Case == "" }, Query),
+		is(func(q *question) bool { return q.Case == "" }, Query, Check),
 		"name the case number"},
 	{"acting.purpose.format", fault.Denied,
-		is(func(q *question) bool { return !purposeGood(q.Purpose) }, Query, Peek),
+		is(func(q *question) bool { return !purposeGood(q.Purpose) }, Query, Check, Peek),
 		"a service item code has 1 to 64 letters, digits and . _ : -"},
 	{"acting.size", fault.Denied,
-		is(func(q *question) bool { return len(q.Person) > maxReference || len(q.Case) > maxReference }, Query, Peek),
+		is(func(q *question) bool { return len(q.Person) > maxReference || len(q.Case) > maxReference }, Query, Check, Peek),
 		fmt.Sprintf("person and case are references of at most %d bytes", maxReference)},
 	{"topic.not_shared", fault.Denied,
 		is(func(q *question) bool {
@@ -139,8 +141,33 @@ var grantRules = []struct {
 		return slices.Contains(standing, q.Action) && (g.StandingPurpose == "" || g.StandingLegalBasis == "")
 	}, "the grant states no standing purpose and legal basis for a subscription"},
 	{"grant.purpose", func(q *question, g *Grant) bool {
-		return q.Action == Query && !slices.Contains(g.ServiceItems, q.Purpose)
+		return slices.Contains(forCase, q.Action) && !slices.Contains(g.ServiceItems, q.Purpose)
 	}, "the grant does not name this service item as a purpose"},
+}
+
+// factRules are what a question must pass that a grant serves: the case must be
+// open, the caller's own, for the purpose, and name who is asked about; and the
+// consents that topic or item ask for must stand.
+var factRules = []rule{
+	{"case.unknown", fault.Denied, is(func(q *question) bool { return !q.Facts.Case.Known }, forCase...),
+		"your department has no case of this number on the exchange; open it first"},
+	{"case.closed", fault.Denied, is(func(q *question) bool { return !q.Facts.Case.Open }, forCase...),
+		"the case is closed; nothing more is read for it"},
+	{"case.item", fault.Denied, is(func(q *question) bool { return q.Facts.Case.Item != q.Purpose }, forCase...),
+		"the case is for another service item than the purpose"},
+	{"case.subject", fault.Denied, is(func(q *question) bool { return !q.Facts.Case.Names }, forCase...),
+		"the case does not name who is asked about"},
+	{"consent.required", fault.Denied, consent(ConsentNone), "this reading needs the subject's consent, and none is on record"},
+	{"consent.elsewhere", fault.Denied, consent(ConsentElsewhere), "the consent on record is for other data, another recipient or another purpose"},
+	{"consent.not_yet_valid", fault.Denied, consent(ConsentNotYet), "the consent on record is not valid yet"},
+	{"consent.expired", fault.Denied, consent(ConsentExpired), "the consent on record has expired; ask for a new one"},
+	{"consent.revoked", fault.Denied, consent(ConsentRevoked), "the consent on record was revoked"},
+	{"consent.every_adult", fault.Denied, consent(ConsentOfOthers), "every adult of the case has to consent, and one has not"},
+}
+
+// consent refuses a question for a case whose consents stand like that.
+func consent(standing ConsentStanding) func(q *question) bool {
+	return is(func(q *question) bool { return q.Facts.Consent.Standing == standing }, forCase...)
 }
 
 // grantRequired is the rule where there is no grant at all.
@@ -152,8 +179,11 @@ func (p *Policy) Decide(r Request) Decision {
 	// Before all that it rests on: see catalog.Current.
 	d := Decision{Policy: p.Policy(), Kind: fault.Denied}
 	q := question{Request: r, day: DayOf(p.Clock()), mode: cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE}
-	if r.Action == Query {
+	switch r.Action {
+	case Query:
 		q.mode = cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY
+	case Check:
+		q.mode = cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK
 	}
 	caller, err := p.Catalogue.Caller(r.Caller.Fingerprint)
 	if err != nil {
@@ -172,7 +202,15 @@ func (p *Policy) Decide(r Request) Decision {
 			return d.refuse(rules[i].kind, rules[i].name, rules[i].message)
 		}
 	}
-	return p.allow(&q, d)
+	if d = p.allow(&q, d); !d.Allow {
+		return d
+	}
+	for i := range factRules {
+		if factRules[i].refuses(&q) {
+			return d.refuse(factRules[i].kind, factRules[i].name, factRules[i].message)
+		}
+	}
+	return d
 }
 
 // allow decides what no rule refused.

@@ -11,6 +11,7 @@ package access
 import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
 )
 
 // Action is what a caller wants to do.
@@ -26,6 +27,8 @@ const (
 	Deliver Action = "deliver"
 	// Query reads records for a person, a purpose and a case.
 	Query Action = "query"
+	// Check answers a predicate over records for a person, a purpose and a case.
+	Check Action = "check"
 	// Peek shows a dead letter to the subscriber's staff.
 	Peek Action = "peek"
 	// ReadLedger lists, watches or opens ledger entries.
@@ -44,14 +47,65 @@ type Request struct {
 	Caller *identity.Caller
 	Action Action
 	Topic  string
-	// Purpose, Person and Case are as the caller named them (Query, Peek).
+	// Purpose, Person and Case are as the caller named them (Query, Check, Peek).
 	Purpose string
 	Person  string
 	Case    string
+	// Facts are what the exchange knows of the case and of consents (Query,
+	// Check). The zero value refuses.
+	Facts Facts
 	// Subscription is the id, for the ledger.
 	Subscription string
 	// Grant, if not empty, is the only grant that may serve.
 	Grant string
+}
+
+// Facts are what a decision rests on that is not held in memory.
+type Facts struct {
+	Case    CaseFacts
+	Consent ConsentFacts
+	// Guards hold these facts until the commit.
+	Guards []journal.Guard
+}
+
+// CaseFacts say how the case stands that a request names.
+type CaseFacts struct {
+	// Known: the caller's participant opened a case of that number.
+	Known bool
+	Open  bool
+	// Item is what the case applies for.
+	Item string
+	// Names: whoever is asked about is a subject of the case. A question that
+	// names nobody is answered with records about subjects of the case only.
+	Names bool
+}
+
+// ConsentStanding is how the consents stand that a reading needs.
+type ConsentStanding uint8
+
+// The standings of consent, the worse the larger.
+const (
+	// ConsentNone is the zero value: nothing is known, so none was given.
+	ConsentNone ConsentStanding = iota
+	// ConsentNotNeeded: neither topic nor item asks for any.
+	ConsentNotNeeded
+	ConsentGiven
+	// ConsentElsewhere: given for other data, another recipient or purpose.
+	ConsentElsewhere
+	ConsentNotYet
+	ConsentExpired
+	ConsentRevoked
+	// ConsentOfOthers: that of another adult of the case is missing.
+	ConsentOfOthers
+)
+
+// ConsentFacts say how the consents stand that a request needs.
+type ConsentFacts struct {
+	Standing ConsentStanding
+	// Weaker: one of them was attested at a counter.
+	Weaker bool
+	// Digests are the SHA-256 of those that the reading rests on.
+	Digests [][]byte
 }
 
 // Decision answers a request.

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -14,8 +15,8 @@ import (
 // the same transaction, exactly, and refused there once the limit is reached:
 // then Submit gives a Denied fault of rule "grant.daily_limit".
 func (d *Decision) Call(p *Policy, r Request, entries []journal.Entry) *journal.Call {
-	c := &journal.Call{From: r.Caller.System, DecidedAt: d.Policy}
-	if d.Grant == nil || d.Grant.DailyLimit == 0 || r.Action != Query {
+	c := &journal.Call{From: r.Caller.System, DecidedAt: d.Policy, Guards: r.Facts.Guards}
+	if d.Grant == nil || d.Grant.DailyLimit == 0 || !slices.Contains(forCase, r.Action) {
 		c.Entries = entries
 		return c
 	}

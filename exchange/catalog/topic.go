@@ -50,6 +50,17 @@ func (t *Topic) Delivers(mode cataloguev1.DeliveryMode) bool {
 	return slices.Contains(t.DeliveryModes, mode)
 }
 
+// Consent says whose consent reading for a service item needs.
+func (t *Topic) Consent(item string) cataloguev1.Consent {
+	needs := t.message.Consent
+	for _, linked := range t.message.ServiceItems {
+		if linked.Code == item {
+			needs = max(needs, linked.Consent)
+		}
+	}
+	return needs
+}
+
 // Contract gives a version of the topic's contract, compiled; the newest if
 // version is 0.
 func (t *Topic) Contract(version uint32) (*contract.Contract, error) {

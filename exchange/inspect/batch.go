@@ -150,23 +150,57 @@ func (s *source) other(ctx context.Context, b *batch, l *line, entry *ledgerv1.L
 	if erased := entry.GetErased(); erased != nil {
 		return s.erased(ctx, b, erased.RequestedBy)
 	}
-	if l.body == nil || entry.GetQueried() == nil && entry.GetRefused() == nil {
-		return nil
+	if l.body == nil || entry.GetReleased() != nil || entry.GetReceived() != nil {
+		return nil // nothing in it names a subject or a case
 	}
 	opening, err := journal.OpenEntry(s.keys, s.origin, l.body)
 	if err != nil {
 		s.log.Error("the opening of an entry does not open", "index", l.index)
 		return nil
 	}
-	if subject := opening.Subject; subject != nil {
-		token := s.keys.Token(identity.TokenSubject, subject.Type, subject.Number)
-		b.token(tokenNumber(token), topicTerm(entry.GetQueried().GetTopic()), 0, l.index)
-	}
-	if opening.CaseNumber != "" {
-		token := s.keys.Token(identity.TokenCase, participantOf(entry.Actor), opening.CaseNumber)
-		b.token(tokenNumber(token), 0, 0, l.index)
-	}
+	s.opening(b, l.index, entry, opening)
 	return nil
+}
+
+// opening takes the subjects and cases that an opening names, each once.
+func (s *source) opening(b *batch, index uint64, entry *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) {
+	of := factsOf(entry)
+	topic := int64(0)
+	if of.topic != "" && entry.GetRefused() == nil {
+		topic = topicTerm(of.topic)
+	}
+	numbers := map[int64]bool{}
+	for _, subject := range append([]*ledgerv1.Subject{o.Subject}, o.Subjects...) {
+		if subject == nil {
+			continue
+		}
+		number := tokenNumber(s.keys.Token(identity.TokenSubject, subject.Type, subject.Number))
+		if !numbers[number] {
+			b.token(number, topic, 0, index)
+		}
+		numbers[number] = true
+	}
+	for _, c := range append([]string{o.CaseNumber}, o.Cases...) {
+		if c == "" {
+			continue
+		}
+		number := tokenNumber(s.keys.Token(identity.TokenCase, participantOf(consumerOf(entry)), c))
+		if !numbers[number] {
+			b.token(number, 0, 0, index)
+		}
+		numbers[number] = true
+	}
+}
+
+// consumerOf names whose cases an entry speaks of.
+func consumerOf(e *ledgerv1.LedgerEntry) string {
+	switch b := e.Body.(type) {
+	case *ledgerv1.LedgerEntry_Enrolled:
+		return b.Enrolled.Consumer
+	case *ledgerv1.LedgerEntry_CaseClosed:
+		return b.CaseClosed.Consumer
+	}
+	return e.Actor
 }
 
 // erased follows a record's versions back from its erasure. Rows of this batch

@@ -141,7 +141,10 @@ func (c *checker) checkOpening(_ context.Context, r *row) error {
 
 func needsOpening(e *ledgerv1.LedgerEntry) bool {
 	switch b := e.Body.(type) {
-	case *ledgerv1.LedgerEntry_Released, *ledgerv1.LedgerEntry_Received, *ledgerv1.LedgerEntry_Queried, *ledgerv1.LedgerEntry_Read:
+	case *ledgerv1.LedgerEntry_Released, *ledgerv1.LedgerEntry_Received, *ledgerv1.LedgerEntry_Queried, *ledgerv1.LedgerEntry_Read,
+		*ledgerv1.LedgerEntry_CaseOpened, *ledgerv1.LedgerEntry_CaseClosed, *ledgerv1.LedgerEntry_ConsentGiven, *ledgerv1.LedgerEntry_ConsentRevoked,
+		*ledgerv1.LedgerEntry_Representation, *ledgerv1.LedgerEntry_Checked, *ledgerv1.LedgerEntry_Enrolled,
+		*ledgerv1.LedgerEntry_Disputed, *ledgerv1.LedgerEntry_DisputeAnswered:
 		return true
 	case *ledgerv1.LedgerEntry_Refused:
 		return len(b.Refused.PersonCommitment)+len(b.Refused.CaseCommitment) > 0
@@ -170,7 +173,9 @@ func (c *checker) commitments(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) 
 		if !bytes.Equal(q.SubjectCommitment, question(o)) {
 			return errQuestion
 		}
-		err = c.details(e.Index, o.Details, q.Records, q.DetailsRoot)
+		if err = consents(o, q.ConsentCommitments); err == nil {
+			err = c.details(e.Index, o.Details, q.Records, q.DetailsRoot)
+		}
 	case *ledgerv1.LedgerEntry_Released:
 		wantPerson = b.Released.PersonCommitment
 		err = c.details(e.Index, o.Details, b.Released.Records, b.Released.DetailsRoot)
@@ -182,6 +187,8 @@ func (c *checker) commitments(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) 
 		if !bytes.Equal(b.Read.FilterDigest, filter[:]) {
 			return errQuestion
 		}
+	default:
+		wantPerson, wantCase, err = c.permission(e, o)
 	}
 	switch {
 	case err != nil:

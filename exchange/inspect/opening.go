@@ -71,6 +71,23 @@ func viewOf(caller *identity.Caller, auditor bool, e *ledgerv1.LedgerEntry) view
 	case *ledgerv1.LedgerEntry_Received:
 		own = participantOf(b.Received.Consumer) == caller.Participant
 		return choose(own || auditor, b.Received.Provider == caller.Participant, part)
+	case *ledgerv1.LedgerEntry_Checked:
+		own = participantOf(b.Checked.Consumer) == caller.Participant
+		return choose(own || auditor, b.Checked.Provider == caller.Participant, part)
+	case *ledgerv1.LedgerEntry_Enrolled:
+		own = participantOf(b.Enrolled.Consumer) == caller.Participant
+		return choose(own || auditor, false, nothing)
+	case *ledgerv1.LedgerEntry_Disputed:
+		return choose(own || auditor, b.Disputed.Provider == caller.Participant, part)
+	case *ledgerv1.LedgerEntry_DisputeAnswered:
+		own = own || participantOf(b.DisputeAnswered.Consumer) == caller.Participant
+		return choose(own || auditor, false, nothing)
+	case *ledgerv1.LedgerEntry_ConsentGiven:
+		return choose(own || auditor || b.ConsentGiven.Recipient == caller.Participant, false, nothing)
+	case *ledgerv1.LedgerEntry_ConsentRevoked:
+		return choose(own || auditor || b.ConsentRevoked.Recipient == caller.Participant, false, nothing)
+	case *ledgerv1.LedgerEntry_CaseOpened, *ledgerv1.LedgerEntry_CaseClosed, *ledgerv1.LedgerEntry_Representation:
+		return choose(own || auditor, false, nothing)
 	}
 	return nothing
 }
@@ -98,5 +115,5 @@ func cutRead(o *ledgerv1.ReadOpening, v view) *ledgerv1.ReadOpening {
 	if v == whole {
 		return o
 	}
-	return &ledgerv1.ReadOpening{Details: o.Details, Acknowledgements: o.Acknowledgements}
+	return &ledgerv1.ReadOpening{Details: o.Details, Acknowledgements: o.Acknowledgements, Reason: o.Reason}
 }

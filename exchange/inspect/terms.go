@@ -8,7 +8,11 @@ import (
 )
 
 // Kinds names the entry bodies, as filters name them.
-var Kinds = []string{"published", "released", "received", "refused", "queried", "changed", "certificate", "erased", "read"}
+var Kinds = []string{
+	"published", "released", "received", "refused", "queried", "changed", "certificate", "erased", "read",
+	"stepped", "person", "case_opened", "case_closed", "consent_given", "consent_revoked", "representation", "checked", "enrolled",
+	"disputed", "dispute_answered", "snapshot_begun", "snapshot_ended",
+}
 
 // facts is what the index knows of an entry from its leaf.
 type facts struct {
@@ -57,8 +61,66 @@ func factsOf(e *ledgerv1.LedgerEntry) facts {
 		f.party(b.Erased.GetProvider())
 	case *ledgerv1.LedgerEntry_Read:
 		f.kind = "read"
+	default:
+		f.permission(e)
 	}
 	return f
+}
+
+// permission reads an entry of permissions, cases and consents.
+func (f *facts) permission(e *ledgerv1.LedgerEntry) {
+	switch b := e.Body.(type) {
+	case *ledgerv1.LedgerEntry_Stepped:
+		f.exchanged("stepped", b.Stepped)
+	case *ledgerv1.LedgerEntry_Checked:
+		f.exchanged("checked", b.Checked)
+	case *ledgerv1.LedgerEntry_Enrolled:
+		f.exchanged("enrolled", b.Enrolled)
+	case *ledgerv1.LedgerEntry_Disputed:
+		f.exchanged("disputed", b.Disputed)
+	case *ledgerv1.LedgerEntry_DisputeAnswered:
+		f.exchanged("dispute_answered", b.DisputeAnswered)
+	case *ledgerv1.LedgerEntry_Person:
+		f.kind = "person"
+		f.party(b.Person.GetParticipant())
+	case *ledgerv1.LedgerEntry_CaseOpened:
+		f.kind = "case_opened"
+		f.system(b.CaseOpened.GetConsumer())
+	case *ledgerv1.LedgerEntry_CaseClosed:
+		f.kind = "case_closed"
+		f.system(b.CaseClosed.GetConsumer())
+	case *ledgerv1.LedgerEntry_ConsentGiven:
+		f.kind = "consent_given"
+		f.party(b.ConsentGiven.GetRecipient())
+	case *ledgerv1.LedgerEntry_ConsentRevoked:
+		f.kind = "consent_revoked"
+		f.party(b.ConsentRevoked.GetRecipient())
+	case *ledgerv1.LedgerEntry_Representation:
+		f.kind = "representation"
+		f.party(b.Representation.GetParticipant())
+	case *ledgerv1.LedgerEntry_SnapshotBegun:
+		f.kind, f.topic = "snapshot_begun", b.SnapshotBegun.GetTopic()
+		f.party(b.SnapshotBegun.GetProvider())
+	case *ledgerv1.LedgerEntry_SnapshotEnded:
+		f.kind, f.topic = "snapshot_ended", b.SnapshotEnded.GetTopic()
+		f.party(b.SnapshotEnded.GetProvider())
+	}
+}
+
+// exchanged reads an entry between a provider and a consumer, which is a system
+// or a whole participant.
+func (f *facts) exchanged(kind string, b interface {
+	GetTopic() string
+	GetProvider() string
+	GetConsumer() string
+}) {
+	f.kind, f.topic = kind, b.GetTopic()
+	f.party(b.GetProvider())
+	if strings.Contains(b.GetConsumer(), "/") {
+		f.system(b.GetConsumer())
+	} else {
+		f.party(b.GetConsumer())
+	}
 }
 
 func (f *facts) changed(c *ledgerv1.ObjectChanged) {

@@ -36,6 +36,7 @@ type batch struct {
 
 	states map[recordID]*state
 	known  map[publicationID]int64
+	guards guards
 
 	ledgerRows struct {
 		idx  store.Ints
@@ -122,6 +123,9 @@ func (b *batch) load(ctx context.Context, tx store.Tx, group []*waiting) error {
 			systems, keys = append(systems, system), append(keys, r.Leaf.IdempotencyKey)
 		}
 	}
+	if err := b.guards.load(ctx, b.j.DB.Journal, tx, group); err != nil {
+		return err
+	}
 	err := lookupRecords.Run(ctx, b.j.DB.Journal, tx, topics, tokens, func(rows *sql.Rows) error {
 		var id recordID
 		var token []byte
@@ -176,6 +180,8 @@ func (b *batch) call(ctx context.Context, tx store.Tx, c *Call) (answer, error) 
 	switch {
 	case c.DecidedAt != 0 && c.DecidedAt != b.head.Policy:
 		return answer{err: ErrPolicyMoved}, nil
+	case !b.guards.hold(c):
+		return answer{err: ErrPolicyMoved}, nil
 	case c.Publish != nil:
 		return b.publish(ctx, tx, c.Publish)
 	case c.Build != nil:
@@ -187,7 +193,8 @@ func (b *batch) call(ctx context.Context, tx store.Tx, c *Call) (answer, error) 
 var errValidated = errors.New("validated")
 
 func (b *batch) build(ctx context.Context, tx store.Tx, c *Call) (answer, error) {
-	slot := Slot{Index: b.growth.Size(), At: b.nextAt(), Policy: b.head.Policy}
+	var bumped []guardID
+	slot := Slot{Index: b.growth.Size(), At: b.nextAt(), Policy: b.head.Policy, bumped: &bumped}
 	if c.ChangesPolicy {
 		slot.Policy++
 	}
@@ -209,6 +216,7 @@ func (b *batch) build(ctx context.Context, tx store.Tx, c *Call) (answer, error)
 		return answer{err: err}, nil
 	}
 	b.head.Policy, b.writes = slot.Policy, true
+	b.guards.bump(bumped)
 	return b.entries(entries)
 }
 
@@ -252,6 +260,9 @@ func (b *batch) write(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	if err := b.erase(ctx, tx); err != nil {
+		return err
+	}
+	if err := b.guards.write(ctx, p, tx); err != nil {
 		return err
 	}
 	if err := b.growth.WriteTiles(ctx, p, tx); err != nil {

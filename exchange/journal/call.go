@@ -28,6 +28,8 @@ type Call struct {
 	// decision stands behind it. Under any other count it is refused with
 	// ErrPolicyMoved.
 	DecidedAt uint64
+	// Guards are what else the decision rests on, with the versions that it saw.
+	Guards []Guard
 	// Build runs inside the transaction, under a savepoint, and may read and
 	// write there. Its error refuses this call alone. It may run more than once.
 	Build func(ctx context.Context, tx store.Tx, slot Slot) ([]Entry, error)
@@ -44,6 +46,13 @@ type Slot struct {
 	At int64
 	// Policy is the count in force once this call is committed.
 	Policy uint64
+
+	bumped *[]guardID
+}
+
+// Bump changes the version of a guard, if the call is committed.
+func (s Slot) Bump(kind GuardKind, key []byte) {
+	*s.bumped = append(*s.bumped, guardID{kind, string(key)})
 }
 
 // Entry is one line for the ledger with its opening.

@@ -74,6 +74,10 @@ func (q *Queries) Answer(ctx context.Context, caller *identity.Caller, r *exchan
 	request := access.Request{
 		Caller: caller, Action: access.Query, Topic: r.Topic,
 		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
+		Facts: access.Facts{
+			Case:    access.CaseFacts{Known: true, Open: true, Names: true, Item: r.Acting.GetPurpose()},
+			Consent: access.ConsentFacts{Standing: access.ConsentNotNeeded},
+		},
 	}
 	for range attempts {
 		var answer *exchangev1.QueryResponse

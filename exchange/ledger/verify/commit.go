@@ -20,6 +20,12 @@ const (
 	Person    Kind = 'p'
 	Case      Kind = 'c'
 	Question  Kind = 'q'
+	// Consent is to the SHA-256 of a consent's artefact.
+	Consent Kind = 'n'
+	// Answer is to the answer of a check.
+	Answer Kind = 'a'
+	// Proof is to the SHA-256 of the proof of a representation.
+	Proof Kind = 'o'
 )
 
 // SecretSize is the size of the secret from which an entry's salts derive.

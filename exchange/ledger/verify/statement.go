@@ -29,6 +29,8 @@ const (
 	statementDomain = "huitong/record/v1"
 	callDomain      = "huitong/call/v1"
 	ackDomain       = "huitong/ack/v1"
+	stepDomain      = "huitong/step/v1"
+	snapshotDomain  = "huitong/snapshot/v1"
 )
 
 // LeafHash gives the statement's leaf hash in its call's tree.
@@ -103,6 +105,30 @@ func AckStatement(subscription string, sequences []uint64, details [][]byte) ([]
 		b = append(b, details[i]...)
 	}
 	return b, nil
+}
+
+// GrantStepStatement gives the bytes that a system, and a person, sign for a step
+// of a grant; statement is a marshalled ledgerv1.StepStatement.
+func GrantStepStatement(system string, statement []byte) []byte {
+	b := make([]byte, 0, len(stepDomain)+2+len(system)+len(statement))
+	b = append(b, stepDomain...)
+	b = appendText(b, system)
+	return append(b, statement...)
+}
+
+// SnapshotStatement gives the bytes that a provider signs to end a full load: all
+// records of the topic that were not mentioned since the entry begun are to be
+// removed. origin is the ledger's.
+func SnapshotStatement(origin, system, topic string, begun uint64, abandon bool) []byte {
+	b := append([]byte{}, snapshotDomain...)
+	b = appendText(b, origin)
+	b = appendText(b, system)
+	b = appendText(b, topic)
+	b = binary.BigEndian.AppendUint64(b, begun)
+	if abandon {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 // CallOf puts the statements of a whole call together again from its entries,

@@ -159,6 +159,43 @@ func what(e *ledgerv1.LedgerEntry) string {
 	case *ledgerv1.LedgerEntry_Read:
 		return b.Read.GetAction()
 	}
+	return whatOfPermission(e)
+}
+
+// whatOfPermission says what an entry of permissions, cases and consents says.
+func whatOfPermission(e *ledgerv1.LedgerEntry) string {
+	switch b := e.GetBody().(type) {
+	case *ledgerv1.LedgerEntry_Stepped:
+		s := b.Stepped
+		return fmt.Sprintf("grant %s version %d: %s by the %s", s.GetGrant(), s.GetVersion(), s.GetStep(), s.GetSide())
+	case *ledgerv1.LedgerEntry_Person:
+		return fmt.Sprintf("an official of %s: %s%s", b.Person.GetParticipant(), b.Person.GetChange(), prefix(", ", b.Person.GetReason()))
+	case *ledgerv1.LedgerEntry_CaseOpened:
+		return fmt.Sprintf("a case of %s for %d%s", b.CaseOpened.GetItem(), len(b.CaseOpened.GetSubjectCommitments()),
+			yesNo(b.CaseOpened.GetAfterTheFact(), ", after the fact", ""))
+	case *ledgerv1.LedgerEntry_CaseClosed:
+		return fmt.Sprintf("a case of %s, opened in entry %d", b.CaseClosed.GetItem(), b.CaseClosed.GetOpenedBy())
+	case *ledgerv1.LedgerEntry_ConsentGiven:
+		return fmt.Sprintf("to %s by %s%s", b.ConsentGiven.GetRecipient(), b.ConsentGiven.GetMeans(), yesNo(b.ConsentGiven.GetWeaker(), ", weaker", ""))
+	case *ledgerv1.LedgerEntry_ConsentRevoked:
+		return fmt.Sprintf("to %s by %s", b.ConsentRevoked.GetRecipient(), b.ConsentRevoked.GetMeans())
+	case *ledgerv1.LedgerEntry_Representation:
+		return fmt.Sprintf("%s: %s", b.Representation.GetKind(), b.Representation.GetChange())
+	case *ledgerv1.LedgerEntry_Checked:
+		return fmt.Sprintf("%s on %s for %s", b.Checked.GetCheck(), b.Checked.GetTopic(), b.Checked.GetPurpose())
+	case *ledgerv1.LedgerEntry_Enrolled:
+		n := b.Enrolled
+		return fmt.Sprintf("%d subjects %s %s, %s", len(n.GetSubjectCommitments()), yesNo(n.GetRemoved(), "removed from", "added to"), n.GetSubscription(), n.GetCause())
+	case *ledgerv1.LedgerEntry_Disputed:
+		return fmt.Sprintf("entry %d on %s", b.Disputed.GetIndex(), b.Disputed.GetTopic())
+	case *ledgerv1.LedgerEntry_DisputeAnswered:
+		return fmt.Sprintf("dispute of entry %d on %s: %s", b.DisputeAnswered.GetDispute(), b.DisputeAnswered.GetTopic(), b.DisputeAnswered.GetOutcome())
+	case *ledgerv1.LedgerEntry_SnapshotBegun:
+		return "a full load of " + b.SnapshotBegun.GetTopic()
+	case *ledgerv1.LedgerEntry_SnapshotEnded:
+		s := b.SnapshotEnded
+		return fmt.Sprintf("a full load of %s: %d of %d removed%s", s.GetTopic(), s.GetRemoved(), s.GetHeld(), yesNo(s.GetAbandoned(), ", abandoned", ""))
+	}
 	return ""
 }
 

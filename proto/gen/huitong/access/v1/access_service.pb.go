@@ -174,7 +174,9 @@ type Grant struct {
 	Reason     string                 `protobuf:"bytes,18,opt,name=reason,proto3" json:"reason,omitempty"`
 	CreatedAt  *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// What each side did, in order.
-	Steps         []*GrantStep `protobuf:"bytes,20,rep,name=steps,proto3" json:"steps,omitempty"`
+	Steps []*GrantStep `protobuf:"bytes,20,rep,name=steps,proto3" json:"steps,omitempty"`
+	// Predicates that may be asked with the delivery mode check.
+	Checks        []*GrantCheck `protobuf:"bytes,21,rep,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +351,160 @@ func (x *Grant) GetSteps() []*GrantStep {
 	return nil
 }
 
+func (x *Grant) GetChecks() []*GrantCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+// GrantCheck is a predicate over the records of one subject, agreed by both
+// sides: only yes, no or "not held" leaves.
+type GrantCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Lower-case letters, digits and "-": "income-under".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// For people.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// A CEL expression that gives a bool. It sees "records", the subject's active
+	// records under the topic's contract, of which only the fields below are
+	// filled; "threshold", the int of the chosen threshold; and "today",
+	// "YYYY-MM-DD" in Asia/Shanghai. sum(list) adds up numbers.
+	Predicate string `protobuf:"bytes,3,opt,name=predicate,proto3" json:"predicate,omitempty"`
+	// Top-level fields of the contract that the predicate may read. They do not
+	// leave.
+	Fields []string `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`
+	// What a caller may choose from; a check without any takes none.
+	Thresholds    []*Threshold `protobuf:"bytes,5,rep,name=thresholds,proto3" json:"thresholds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantCheck) Reset() {
+	*x = GrantCheck{}
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantCheck) ProtoMessage() {}
+
+func (x *GrantCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantCheck.ProtoReflect.Descriptor instead.
+func (*GrantCheck) Descriptor() ([]byte, []int) {
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GrantCheck) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GrantCheck) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *GrantCheck) GetPredicate() string {
+	if x != nil {
+		return x.Predicate
+	}
+	return ""
+}
+
+func (x *GrantCheck) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *GrantCheck) GetThresholds() []*Threshold {
+	if x != nil {
+		return x.Thresholds
+	}
+	return nil
+}
+
+type Threshold struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Value         int64                  `protobuf:"varint,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Threshold) Reset() {
+	*x = Threshold{}
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Threshold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Threshold) ProtoMessage() {}
+
+func (x *Threshold) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Threshold.ProtoReflect.Descriptor instead.
+func (*Threshold) Descriptor() ([]byte, []int) {
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Threshold) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Threshold) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Threshold) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
 // GrantStep is one step of one side.
 type GrantStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -371,7 +527,7 @@ type GrantStep struct {
 
 func (x *GrantStep) Reset() {
 	*x = GrantStep{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[1]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +539,7 @@ func (x *GrantStep) String() string {
 func (*GrantStep) ProtoMessage() {}
 
 func (x *GrantStep) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[1]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +552,7 @@ func (x *GrantStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantStep.ProtoReflect.Descriptor instead.
 func (*GrantStep) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{1}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GrantStep) GetSide() string {
@@ -465,7 +621,7 @@ type CreateGrantRequest struct {
 
 func (x *CreateGrantRequest) Reset() {
 	*x = CreateGrantRequest{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[2]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +633,7 @@ func (x *CreateGrantRequest) String() string {
 func (*CreateGrantRequest) ProtoMessage() {}
 
 func (x *CreateGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[2]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +646,7 @@ func (x *CreateGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGrantRequest.ProtoReflect.Descriptor instead.
 func (*CreateGrantRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{2}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateGrantRequest) GetGrant() *Grant {
@@ -517,7 +673,7 @@ type CreateGrantResponse struct {
 
 func (x *CreateGrantResponse) Reset() {
 	*x = CreateGrantResponse{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[3]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -529,7 +685,7 @@ func (x *CreateGrantResponse) String() string {
 func (*CreateGrantResponse) ProtoMessage() {}
 
 func (x *CreateGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[3]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -542,7 +698,7 @@ func (x *CreateGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGrantResponse.ProtoReflect.Descriptor instead.
 func (*CreateGrantResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{3}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateGrantResponse) GetGrant() *Grant {
@@ -568,7 +724,7 @@ type GetGrantRequest struct {
 
 func (x *GetGrantRequest) Reset() {
 	*x = GetGrantRequest{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[4]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +736,7 @@ func (x *GetGrantRequest) String() string {
 func (*GetGrantRequest) ProtoMessage() {}
 
 func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[4]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +749,7 @@ func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantRequest.ProtoReflect.Descriptor instead.
 func (*GetGrantRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{4}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetGrantRequest) GetId() string {
@@ -612,7 +768,7 @@ type GetGrantResponse struct {
 
 func (x *GetGrantResponse) Reset() {
 	*x = GetGrantResponse{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[5]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +780,7 @@ func (x *GetGrantResponse) String() string {
 func (*GetGrantResponse) ProtoMessage() {}
 
 func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[5]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +793,7 @@ func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantResponse.ProtoReflect.Descriptor instead.
 func (*GetGrantResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{5}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetGrantResponse) GetGrant() *Grant {
@@ -659,7 +815,7 @@ type ListGrantsRequest struct {
 
 func (x *ListGrantsRequest) Reset() {
 	*x = ListGrantsRequest{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[6]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +827,7 @@ func (x *ListGrantsRequest) String() string {
 func (*ListGrantsRequest) ProtoMessage() {}
 
 func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[6]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +840,7 @@ func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsRequest.ProtoReflect.Descriptor instead.
 func (*ListGrantsRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{6}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListGrantsRequest) GetTopic() string {
@@ -725,7 +881,7 @@ type ListGrantsResponse struct {
 
 func (x *ListGrantsResponse) Reset() {
 	*x = ListGrantsResponse{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[7]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +893,7 @@ func (x *ListGrantsResponse) String() string {
 func (*ListGrantsResponse) ProtoMessage() {}
 
 func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[7]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +906,7 @@ func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsResponse.ProtoReflect.Descriptor instead.
 func (*ListGrantsResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{7}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListGrantsResponse) GetGrants() []*Grant {
@@ -778,7 +934,7 @@ type SuspendGrantRequest struct {
 
 func (x *SuspendGrantRequest) Reset() {
 	*x = SuspendGrantRequest{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[8]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +946,7 @@ func (x *SuspendGrantRequest) String() string {
 func (*SuspendGrantRequest) ProtoMessage() {}
 
 func (x *SuspendGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[8]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +959,7 @@ func (x *SuspendGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendGrantRequest.ProtoReflect.Descriptor instead.
 func (*SuspendGrantRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{8}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SuspendGrantRequest) GetId() string {
@@ -837,7 +993,7 @@ type SuspendGrantResponse struct {
 
 func (x *SuspendGrantResponse) Reset() {
 	*x = SuspendGrantResponse{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[9]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1005,7 @@ func (x *SuspendGrantResponse) String() string {
 func (*SuspendGrantResponse) ProtoMessage() {}
 
 func (x *SuspendGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[9]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1018,7 @@ func (x *SuspendGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendGrantResponse.ProtoReflect.Descriptor instead.
 func (*SuspendGrantResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{9}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SuspendGrantResponse) GetGrant() *Grant {
@@ -889,7 +1045,7 @@ type ResumeGrantRequest struct {
 
 func (x *ResumeGrantRequest) Reset() {
 	*x = ResumeGrantRequest{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[10]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1057,7 @@ func (x *ResumeGrantRequest) String() string {
 func (*ResumeGrantRequest) ProtoMessage() {}
 
 func (x *ResumeGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[10]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1070,7 @@ func (x *ResumeGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeGrantRequest.ProtoReflect.Descriptor instead.
 func (*ResumeGrantRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{10}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResumeGrantRequest) GetId() string {
@@ -941,7 +1097,7 @@ type ResumeGrantResponse struct {
 
 func (x *ResumeGrantResponse) Reset() {
 	*x = ResumeGrantResponse{}
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[11]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1109,7 @@ func (x *ResumeGrantResponse) String() string {
 func (*ResumeGrantResponse) ProtoMessage() {}
 
 func (x *ResumeGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_access_v1_access_service_proto_msgTypes[11]
+	mi := &file_huitong_access_v1_access_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1122,7 @@ func (x *ResumeGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeGrantResponse.ProtoReflect.Descriptor instead.
 func (*ResumeGrantResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{11}
+	return file_huitong_access_v1_access_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResumeGrantResponse) GetGrant() *Grant {
@@ -987,7 +1143,7 @@ var File_huitong_access_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\n" +
-	"&huitong/access/v1/access_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,huitong/catalogue/v1/catalogue_service.proto\x1a huitong/exchange/v1/record.proto\"\xe8\x05\n" +
+	"&huitong/access/v1/access_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,huitong/catalogue/v1/catalogue_service.proto\x1a huitong/exchange/v1/record.proto\"\x9f\x06\n" +
 	"\x05Grant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
@@ -1013,7 +1169,21 @@ const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\x06reason\x18\x12 \x01(\tR\x06reason\x129\n" +
 	"\n" +
 	"created_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x122\n" +
-	"\x05steps\x18\x14 \x03(\v2\x1c.huitong.access.v1.GrantStepR\x05steps\"\xdd\x01\n" +
+	"\x05steps\x18\x14 \x03(\v2\x1c.huitong.access.v1.GrantStepR\x05steps\x125\n" +
+	"\x06checks\x18\x15 \x03(\v2\x1d.huitong.access.v1.GrantCheckR\x06checks\"\xaa\x01\n" +
+	"\n" +
+	"GrantCheck\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1c\n" +
+	"\tpredicate\x18\x03 \x01(\tR\tpredicate\x12\x16\n" +
+	"\x06fields\x18\x04 \x03(\tR\x06fields\x12<\n" +
+	"\n" +
+	"thresholds\x18\x05 \x03(\v2\x1c.huitong.access.v1.ThresholdR\n" +
+	"thresholds\"K\n" +
+	"\tThreshold\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\x03R\x05value\"\xdd\x01\n" +
 	"\tGrantStep\x12\x12\n" +
 	"\x04side\x18\x01 \x01(\tR\x04side\x12\x1a\n" +
 	"\bcapacity\x18\x02 \x01(\tR\bcapacity\x12\x12\n" +
@@ -1092,57 +1262,61 @@ func file_huitong_access_v1_access_service_proto_rawDescGZIP() []byte {
 }
 
 var file_huitong_access_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_huitong_access_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_huitong_access_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_huitong_access_v1_access_service_proto_goTypes = []any{
 	(GrantState)(0),               // 0: huitong.access.v1.GrantState
 	(GrantScope)(0),               // 1: huitong.access.v1.GrantScope
 	(*Grant)(nil),                 // 2: huitong.access.v1.Grant
-	(*GrantStep)(nil),             // 3: huitong.access.v1.GrantStep
-	(*CreateGrantRequest)(nil),    // 4: huitong.access.v1.CreateGrantRequest
-	(*CreateGrantResponse)(nil),   // 5: huitong.access.v1.CreateGrantResponse
-	(*GetGrantRequest)(nil),       // 6: huitong.access.v1.GetGrantRequest
-	(*GetGrantResponse)(nil),      // 7: huitong.access.v1.GetGrantResponse
-	(*ListGrantsRequest)(nil),     // 8: huitong.access.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),    // 9: huitong.access.v1.ListGrantsResponse
-	(*SuspendGrantRequest)(nil),   // 10: huitong.access.v1.SuspendGrantRequest
-	(*SuspendGrantResponse)(nil),  // 11: huitong.access.v1.SuspendGrantResponse
-	(*ResumeGrantRequest)(nil),    // 12: huitong.access.v1.ResumeGrantRequest
-	(*ResumeGrantResponse)(nil),   // 13: huitong.access.v1.ResumeGrantResponse
-	(v1.DeliveryMode)(0),          // 14: huitong.catalogue.v1.DeliveryMode
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*v11.Receipt)(nil),           // 16: huitong.exchange.v1.Receipt
+	(*GrantCheck)(nil),            // 3: huitong.access.v1.GrantCheck
+	(*Threshold)(nil),             // 4: huitong.access.v1.Threshold
+	(*GrantStep)(nil),             // 5: huitong.access.v1.GrantStep
+	(*CreateGrantRequest)(nil),    // 6: huitong.access.v1.CreateGrantRequest
+	(*CreateGrantResponse)(nil),   // 7: huitong.access.v1.CreateGrantResponse
+	(*GetGrantRequest)(nil),       // 8: huitong.access.v1.GetGrantRequest
+	(*GetGrantResponse)(nil),      // 9: huitong.access.v1.GetGrantResponse
+	(*ListGrantsRequest)(nil),     // 10: huitong.access.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),    // 11: huitong.access.v1.ListGrantsResponse
+	(*SuspendGrantRequest)(nil),   // 12: huitong.access.v1.SuspendGrantRequest
+	(*SuspendGrantResponse)(nil),  // 13: huitong.access.v1.SuspendGrantResponse
+	(*ResumeGrantRequest)(nil),    // 14: huitong.access.v1.ResumeGrantRequest
+	(*ResumeGrantResponse)(nil),   // 15: huitong.access.v1.ResumeGrantResponse
+	(v1.DeliveryMode)(0),          // 16: huitong.catalogue.v1.DeliveryMode
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*v11.Receipt)(nil),           // 18: huitong.exchange.v1.Receipt
 }
 var file_huitong_access_v1_access_service_proto_depIdxs = []int32{
-	14, // 0: huitong.access.v1.Grant.delivery_modes:type_name -> huitong.catalogue.v1.DeliveryMode
+	16, // 0: huitong.access.v1.Grant.delivery_modes:type_name -> huitong.catalogue.v1.DeliveryMode
 	1,  // 1: huitong.access.v1.Grant.scope:type_name -> huitong.access.v1.GrantScope
 	0,  // 2: huitong.access.v1.Grant.state:type_name -> huitong.access.v1.GrantState
-	15, // 3: huitong.access.v1.Grant.created_at:type_name -> google.protobuf.Timestamp
-	3,  // 4: huitong.access.v1.Grant.steps:type_name -> huitong.access.v1.GrantStep
-	15, // 5: huitong.access.v1.GrantStep.at:type_name -> google.protobuf.Timestamp
-	2,  // 6: huitong.access.v1.CreateGrantRequest.grant:type_name -> huitong.access.v1.Grant
-	2,  // 7: huitong.access.v1.CreateGrantResponse.grant:type_name -> huitong.access.v1.Grant
-	16, // 8: huitong.access.v1.CreateGrantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	2,  // 9: huitong.access.v1.GetGrantResponse.grant:type_name -> huitong.access.v1.Grant
-	2,  // 10: huitong.access.v1.ListGrantsResponse.grants:type_name -> huitong.access.v1.Grant
-	2,  // 11: huitong.access.v1.SuspendGrantResponse.grant:type_name -> huitong.access.v1.Grant
-	16, // 12: huitong.access.v1.SuspendGrantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	2,  // 13: huitong.access.v1.ResumeGrantResponse.grant:type_name -> huitong.access.v1.Grant
-	16, // 14: huitong.access.v1.ResumeGrantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	4,  // 15: huitong.access.v1.AccessService.CreateGrant:input_type -> huitong.access.v1.CreateGrantRequest
-	6,  // 16: huitong.access.v1.AccessService.GetGrant:input_type -> huitong.access.v1.GetGrantRequest
-	8,  // 17: huitong.access.v1.AccessService.ListGrants:input_type -> huitong.access.v1.ListGrantsRequest
-	10, // 18: huitong.access.v1.AccessService.SuspendGrant:input_type -> huitong.access.v1.SuspendGrantRequest
-	12, // 19: huitong.access.v1.AccessService.ResumeGrant:input_type -> huitong.access.v1.ResumeGrantRequest
-	5,  // 20: huitong.access.v1.AccessService.CreateGrant:output_type -> huitong.access.v1.CreateGrantResponse
-	7,  // 21: huitong.access.v1.AccessService.GetGrant:output_type -> huitong.access.v1.GetGrantResponse
-	9,  // 22: huitong.access.v1.AccessService.ListGrants:output_type -> huitong.access.v1.ListGrantsResponse
-	11, // 23: huitong.access.v1.AccessService.SuspendGrant:output_type -> huitong.access.v1.SuspendGrantResponse
-	13, // 24: huitong.access.v1.AccessService.ResumeGrant:output_type -> huitong.access.v1.ResumeGrantResponse
-	20, // [20:25] is the sub-list for method output_type
-	15, // [15:20] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	17, // 3: huitong.access.v1.Grant.created_at:type_name -> google.protobuf.Timestamp
+	5,  // 4: huitong.access.v1.Grant.steps:type_name -> huitong.access.v1.GrantStep
+	3,  // 5: huitong.access.v1.Grant.checks:type_name -> huitong.access.v1.GrantCheck
+	4,  // 6: huitong.access.v1.GrantCheck.thresholds:type_name -> huitong.access.v1.Threshold
+	17, // 7: huitong.access.v1.GrantStep.at:type_name -> google.protobuf.Timestamp
+	2,  // 8: huitong.access.v1.CreateGrantRequest.grant:type_name -> huitong.access.v1.Grant
+	2,  // 9: huitong.access.v1.CreateGrantResponse.grant:type_name -> huitong.access.v1.Grant
+	18, // 10: huitong.access.v1.CreateGrantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	2,  // 11: huitong.access.v1.GetGrantResponse.grant:type_name -> huitong.access.v1.Grant
+	2,  // 12: huitong.access.v1.ListGrantsResponse.grants:type_name -> huitong.access.v1.Grant
+	2,  // 13: huitong.access.v1.SuspendGrantResponse.grant:type_name -> huitong.access.v1.Grant
+	18, // 14: huitong.access.v1.SuspendGrantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	2,  // 15: huitong.access.v1.ResumeGrantResponse.grant:type_name -> huitong.access.v1.Grant
+	18, // 16: huitong.access.v1.ResumeGrantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	6,  // 17: huitong.access.v1.AccessService.CreateGrant:input_type -> huitong.access.v1.CreateGrantRequest
+	8,  // 18: huitong.access.v1.AccessService.GetGrant:input_type -> huitong.access.v1.GetGrantRequest
+	10, // 19: huitong.access.v1.AccessService.ListGrants:input_type -> huitong.access.v1.ListGrantsRequest
+	12, // 20: huitong.access.v1.AccessService.SuspendGrant:input_type -> huitong.access.v1.SuspendGrantRequest
+	14, // 21: huitong.access.v1.AccessService.ResumeGrant:input_type -> huitong.access.v1.ResumeGrantRequest
+	7,  // 22: huitong.access.v1.AccessService.CreateGrant:output_type -> huitong.access.v1.CreateGrantResponse
+	9,  // 23: huitong.access.v1.AccessService.GetGrant:output_type -> huitong.access.v1.GetGrantResponse
+	11, // 24: huitong.access.v1.AccessService.ListGrants:output_type -> huitong.access.v1.ListGrantsResponse
+	13, // 25: huitong.access.v1.AccessService.SuspendGrant:output_type -> huitong.access.v1.SuspendGrantResponse
+	15, // 26: huitong.access.v1.AccessService.ResumeGrant:output_type -> huitong.access.v1.ResumeGrantResponse
+	22, // [22:27] is the sub-list for method output_type
+	17, // [17:22] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_huitong_access_v1_access_service_proto_init() }
@@ -1156,7 +1330,7 @@ func file_huitong_access_v1_access_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_access_v1_access_service_proto_rawDesc), len(file_huitong_access_v1_access_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

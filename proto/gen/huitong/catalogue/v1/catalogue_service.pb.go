@@ -296,6 +296,59 @@ func (DeliveryMode) EnumDescriptor() ([]byte, []int) {
 	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{4}
 }
 
+// Consent is whose consent reading needs.
+type Consent int32
+
+const (
+	// None.
+	Consent_CONSENT_UNSPECIFIED Consent = 0
+	// That of the subject who is asked about; of its guardian for a minor.
+	Consent_CONSENT_SUBJECT Consent = 1
+	// That of every adult subject of the case: a family's means test.
+	Consent_CONSENT_EVERY_ADULT Consent = 2
+)
+
+// Enum value maps for Consent.
+var (
+	Consent_name = map[int32]string{
+		0: "CONSENT_UNSPECIFIED",
+		1: "CONSENT_SUBJECT",
+		2: "CONSENT_EVERY_ADULT",
+	}
+	Consent_value = map[string]int32{
+		"CONSENT_UNSPECIFIED": 0,
+		"CONSENT_SUBJECT":     1,
+		"CONSENT_EVERY_ADULT": 2,
+	}
+)
+
+func (x Consent) Enum() *Consent {
+	p := new(Consent)
+	*p = x
+	return p
+}
+
+func (x Consent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Consent) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[5].Descriptor()
+}
+
+func (Consent) Type() protoreflect.EnumType {
+	return &file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[5]
+}
+
+func (x Consent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Consent.Descriptor instead.
+func (Consent) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{5}
+}
+
 type Participant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unified social credit code.
@@ -2413,6 +2466,70 @@ func (x *ListContractsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// LinkedItem is a service item that a topic's records serve.
+type LinkedItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The item's code.
+	Code  string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Asked for when records are read for this item, beside what the topic asks
+	// for.
+	Consent       Consent `protobuf:"varint,3,opt,name=consent,proto3,enum=huitong.catalogue.v1.Consent" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkedItem) Reset() {
+	*x = LinkedItem{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkedItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkedItem) ProtoMessage() {}
+
+func (x *LinkedItem) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkedItem.ProtoReflect.Descriptor instead.
+func (*LinkedItem) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *LinkedItem) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *LinkedItem) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *LinkedItem) GetConsent() Consent {
+	if x != nil {
+		return x.Consent
+	}
+	return Consent_CONSENT_UNSPECIFIED
+}
+
 type Topic struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Lower-case letters, digits, "-" and "_", at most 96: "hukou-household".
@@ -2431,13 +2548,16 @@ type Topic struct {
 	State             State                  `protobuf:"varint,11,opt,name=state,proto3,enum=huitong.catalogue.v1.State" json:"state,omitempty"`
 	CreatedAt         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	Partition         uint32                 `protobuf:"varint,13,opt,name=partition,proto3" json:"partition,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Whose consent every reading needs, whatever it is for.
+	Consent       Consent       `protobuf:"varint,14,opt,name=consent,proto3,enum=huitong.catalogue.v1.Consent" json:"consent,omitempty"`
+	ServiceItems  []*LinkedItem `protobuf:"bytes,15,rep,name=service_items,json=serviceItems,proto3" json:"service_items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Topic) Reset() {
 	*x = Topic{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[34]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2569,7 @@ func (x *Topic) String() string {
 func (*Topic) ProtoMessage() {}
 
 func (x *Topic) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[34]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2582,7 @@ func (x *Topic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topic.ProtoReflect.Descriptor instead.
 func (*Topic) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{34}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Topic) GetName() string {
@@ -2556,6 +2676,20 @@ func (x *Topic) GetPartition() uint32 {
 	return 0
 }
 
+func (x *Topic) GetConsent() Consent {
+	if x != nil {
+		return x.Consent
+	}
+	return Consent_CONSENT_UNSPECIFIED
+}
+
+func (x *Topic) GetServiceItems() []*LinkedItem {
+	if x != nil {
+		return x.ServiceItems
+	}
+	return nil
+}
+
 type CreateTopicRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Topic         *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
@@ -2566,7 +2700,7 @@ type CreateTopicRequest struct {
 
 func (x *CreateTopicRequest) Reset() {
 	*x = CreateTopicRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2712,7 @@ func (x *CreateTopicRequest) String() string {
 func (*CreateTopicRequest) ProtoMessage() {}
 
 func (x *CreateTopicRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2725,7 @@ func (x *CreateTopicRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopicRequest.ProtoReflect.Descriptor instead.
 func (*CreateTopicRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{35}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateTopicRequest) GetTopic() *Topic {
@@ -2618,7 +2752,7 @@ type CreateTopicResponse struct {
 
 func (x *CreateTopicResponse) Reset() {
 	*x = CreateTopicResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2764,7 @@ func (x *CreateTopicResponse) String() string {
 func (*CreateTopicResponse) ProtoMessage() {}
 
 func (x *CreateTopicResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2777,7 @@ func (x *CreateTopicResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopicResponse.ProtoReflect.Descriptor instead.
 func (*CreateTopicResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{36}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateTopicResponse) GetTopic() *Topic {
@@ -2669,7 +2803,7 @@ type GetTopicRequest struct {
 
 func (x *GetTopicRequest) Reset() {
 	*x = GetTopicRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2815,7 @@ func (x *GetTopicRequest) String() string {
 func (*GetTopicRequest) ProtoMessage() {}
 
 func (x *GetTopicRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2828,7 @@ func (x *GetTopicRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopicRequest.ProtoReflect.Descriptor instead.
 func (*GetTopicRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{37}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetTopicRequest) GetName() string {
@@ -2713,7 +2847,7 @@ type GetTopicResponse struct {
 
 func (x *GetTopicResponse) Reset() {
 	*x = GetTopicResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +2859,7 @@ func (x *GetTopicResponse) String() string {
 func (*GetTopicResponse) ProtoMessage() {}
 
 func (x *GetTopicResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +2872,7 @@ func (x *GetTopicResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopicResponse.ProtoReflect.Descriptor instead.
 func (*GetTopicResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{38}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetTopicResponse) GetTopic() *Topic {
@@ -2759,7 +2893,7 @@ type ListTopicsRequest struct {
 
 func (x *ListTopicsRequest) Reset() {
 	*x = ListTopicsRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2905,7 @@ func (x *ListTopicsRequest) String() string {
 func (*ListTopicsRequest) ProtoMessage() {}
 
 func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2918,7 @@ func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsRequest.ProtoReflect.Descriptor instead.
 func (*ListTopicsRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{39}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListTopicsRequest) GetProvider() string {
@@ -2818,7 +2952,7 @@ type ListTopicsResponse struct {
 
 func (x *ListTopicsResponse) Reset() {
 	*x = ListTopicsResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +2964,7 @@ func (x *ListTopicsResponse) String() string {
 func (*ListTopicsResponse) ProtoMessage() {}
 
 func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +2977,7 @@ func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsResponse.ProtoReflect.Descriptor instead.
 func (*ListTopicsResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{40}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListTopicsResponse) GetTopics() []*Topic {
@@ -2871,7 +3005,7 @@ type WithdrawTopicRequest struct {
 
 func (x *WithdrawTopicRequest) Reset() {
 	*x = WithdrawTopicRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +3017,7 @@ func (x *WithdrawTopicRequest) String() string {
 func (*WithdrawTopicRequest) ProtoMessage() {}
 
 func (x *WithdrawTopicRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +3030,7 @@ func (x *WithdrawTopicRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawTopicRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawTopicRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{41}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WithdrawTopicRequest) GetName() string {
@@ -2930,7 +3064,7 @@ type WithdrawTopicResponse struct {
 
 func (x *WithdrawTopicResponse) Reset() {
 	*x = WithdrawTopicResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2942,7 +3076,7 @@ func (x *WithdrawTopicResponse) String() string {
 func (*WithdrawTopicResponse) ProtoMessage() {}
 
 func (x *WithdrawTopicResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2955,7 +3089,7 @@ func (x *WithdrawTopicResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawTopicResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawTopicResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{42}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WithdrawTopicResponse) GetTopic() *Topic {
@@ -2980,7 +3114,7 @@ type GetCallerRequest struct {
 
 func (x *GetCallerRequest) Reset() {
 	*x = GetCallerRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2992,7 +3126,7 @@ func (x *GetCallerRequest) String() string {
 func (*GetCallerRequest) ProtoMessage() {}
 
 func (x *GetCallerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3005,7 +3139,7 @@ func (x *GetCallerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCallerRequest.ProtoReflect.Descriptor instead.
 func (*GetCallerRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{43}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{44}
 }
 
 type GetCallerResponse struct {
@@ -3022,7 +3156,7 @@ type GetCallerResponse struct {
 
 func (x *GetCallerResponse) Reset() {
 	*x = GetCallerResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3168,7 @@ func (x *GetCallerResponse) String() string {
 func (*GetCallerResponse) ProtoMessage() {}
 
 func (x *GetCallerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3047,7 +3181,7 @@ func (x *GetCallerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCallerResponse.ProtoReflect.Descriptor instead.
 func (*GetCallerResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{44}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetCallerResponse) GetSystem() *System {
@@ -3236,7 +3370,12 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"}\n" +
 	"\x15ListContractsResponse\x12<\n" +
 	"\tcontracts\x18\x01 \x03(\v2\x1e.huitong.catalogue.v1.ContractR\tcontracts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9c\x04\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
+	"\n" +
+	"LinkedItem\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x127\n" +
+	"\aconsent\x18\x03 \x01(\x0e2\x1d.huitong.catalogue.v1.ConsentR\aconsent\"\x9c\x05\n" +
 	"\x05Topic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
@@ -3255,7 +3394,9 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"\x05state\x18\v \x01(\x0e2\x1b.huitong.catalogue.v1.StateR\x05state\x129\n" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1c\n" +
-	"\tpartition\x18\r \x01(\rR\tpartition\"l\n" +
+	"\tpartition\x18\r \x01(\rR\tpartition\x127\n" +
+	"\aconsent\x18\x0e \x01(\x0e2\x1d.huitong.catalogue.v1.ConsentR\aconsent\x12E\n" +
+	"\rservice_items\x18\x0f \x03(\v2 .huitong.catalogue.v1.LinkedItemR\fserviceItems\"l\n" +
 	"\x12CreateTopicRequest\x121\n" +
 	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x12#\n" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x80\x01\n" +
@@ -3315,7 +3456,11 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"\x19DELIVERY_MODE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DELIVERY_MODE_SUBSCRIBE\x10\x01\x12\x17\n" +
 	"\x13DELIVERY_MODE_QUERY\x10\x02\x12\x17\n" +
-	"\x13DELIVERY_MODE_CHECK\x10\x032\x8e\x10\n" +
+	"\x13DELIVERY_MODE_CHECK\x10\x03*P\n" +
+	"\aConsent\x12\x17\n" +
+	"\x13CONSENT_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fCONSENT_SUBJECT\x10\x01\x12\x17\n" +
+	"\x13CONSENT_EVERY_ADULT\x10\x022\x8e\x10\n" +
 	"\x10CatalogueService\x12z\n" +
 	"\x13RegisterParticipant\x120.huitong.catalogue.v1.RegisterParticipantRequest\x1a1.huitong.catalogue.v1.RegisterParticipantResponse\x12q\n" +
 	"\x10ListParticipants\x12-.huitong.catalogue.v1.ListParticipantsRequest\x1a..huitong.catalogue.v1.ListParticipantsResponse\x12w\n" +
@@ -3351,158 +3496,163 @@ func file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP() []byte {
 	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescData
 }
 
-var file_huitong_catalogue_v1_catalogue_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_huitong_catalogue_v1_catalogue_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_huitong_catalogue_v1_catalogue_service_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_huitong_catalogue_v1_catalogue_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_huitong_catalogue_v1_catalogue_service_proto_goTypes = []any{
 	(State)(0),                          // 0: huitong.catalogue.v1.State
 	(Role)(0),                           // 1: huitong.catalogue.v1.Role
 	(Compatibility)(0),                  // 2: huitong.catalogue.v1.Compatibility
 	(SharingClass)(0),                   // 3: huitong.catalogue.v1.SharingClass
 	(DeliveryMode)(0),                   // 4: huitong.catalogue.v1.DeliveryMode
-	(*Participant)(nil),                 // 5: huitong.catalogue.v1.Participant
-	(*RegisterParticipantRequest)(nil),  // 6: huitong.catalogue.v1.RegisterParticipantRequest
-	(*RegisterParticipantResponse)(nil), // 7: huitong.catalogue.v1.RegisterParticipantResponse
-	(*ListParticipantsRequest)(nil),     // 8: huitong.catalogue.v1.ListParticipantsRequest
-	(*ListParticipantsResponse)(nil),    // 9: huitong.catalogue.v1.ListParticipantsResponse
-	(*SuspendParticipantRequest)(nil),   // 10: huitong.catalogue.v1.SuspendParticipantRequest
-	(*SuspendParticipantResponse)(nil),  // 11: huitong.catalogue.v1.SuspendParticipantResponse
-	(*ResumeParticipantRequest)(nil),    // 12: huitong.catalogue.v1.ResumeParticipantRequest
-	(*ResumeParticipantResponse)(nil),   // 13: huitong.catalogue.v1.ResumeParticipantResponse
-	(*System)(nil),                      // 14: huitong.catalogue.v1.System
-	(*Certificate)(nil),                 // 15: huitong.catalogue.v1.Certificate
-	(*EnrolSystemRequest)(nil),          // 16: huitong.catalogue.v1.EnrolSystemRequest
-	(*EnrolSystemResponse)(nil),         // 17: huitong.catalogue.v1.EnrolSystemResponse
-	(*ListSystemsRequest)(nil),          // 18: huitong.catalogue.v1.ListSystemsRequest
-	(*ListSystemsResponse)(nil),         // 19: huitong.catalogue.v1.ListSystemsResponse
-	(*RenewCertificateRequest)(nil),     // 20: huitong.catalogue.v1.RenewCertificateRequest
-	(*RenewCertificateResponse)(nil),    // 21: huitong.catalogue.v1.RenewCertificateResponse
-	(*RevokeCertificateRequest)(nil),    // 22: huitong.catalogue.v1.RevokeCertificateRequest
-	(*RevokeCertificateResponse)(nil),   // 23: huitong.catalogue.v1.RevokeCertificateResponse
-	(*ListCertificatesRequest)(nil),     // 24: huitong.catalogue.v1.ListCertificatesRequest
-	(*ListCertificatesResponse)(nil),    // 25: huitong.catalogue.v1.ListCertificatesResponse
-	(*SuspendSystemRequest)(nil),        // 26: huitong.catalogue.v1.SuspendSystemRequest
-	(*SuspendSystemResponse)(nil),       // 27: huitong.catalogue.v1.SuspendSystemResponse
-	(*ResumeSystemRequest)(nil),         // 28: huitong.catalogue.v1.ResumeSystemRequest
-	(*ResumeSystemResponse)(nil),        // 29: huitong.catalogue.v1.ResumeSystemResponse
-	(*Contract)(nil),                    // 30: huitong.catalogue.v1.Contract
-	(*DataItem)(nil),                    // 31: huitong.catalogue.v1.DataItem
-	(*ContractFinding)(nil),             // 32: huitong.catalogue.v1.ContractFinding
-	(*RegisterContractRequest)(nil),     // 33: huitong.catalogue.v1.RegisterContractRequest
-	(*RegisterContractResponse)(nil),    // 34: huitong.catalogue.v1.RegisterContractResponse
-	(*GetContractRequest)(nil),          // 35: huitong.catalogue.v1.GetContractRequest
-	(*GetContractResponse)(nil),         // 36: huitong.catalogue.v1.GetContractResponse
-	(*ListContractsRequest)(nil),        // 37: huitong.catalogue.v1.ListContractsRequest
-	(*ListContractsResponse)(nil),       // 38: huitong.catalogue.v1.ListContractsResponse
-	(*Topic)(nil),                       // 39: huitong.catalogue.v1.Topic
-	(*CreateTopicRequest)(nil),          // 40: huitong.catalogue.v1.CreateTopicRequest
-	(*CreateTopicResponse)(nil),         // 41: huitong.catalogue.v1.CreateTopicResponse
-	(*GetTopicRequest)(nil),             // 42: huitong.catalogue.v1.GetTopicRequest
-	(*GetTopicResponse)(nil),            // 43: huitong.catalogue.v1.GetTopicResponse
-	(*ListTopicsRequest)(nil),           // 44: huitong.catalogue.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),          // 45: huitong.catalogue.v1.ListTopicsResponse
-	(*WithdrawTopicRequest)(nil),        // 46: huitong.catalogue.v1.WithdrawTopicRequest
-	(*WithdrawTopicResponse)(nil),       // 47: huitong.catalogue.v1.WithdrawTopicResponse
-	(*GetCallerRequest)(nil),            // 48: huitong.catalogue.v1.GetCallerRequest
-	(*GetCallerResponse)(nil),           // 49: huitong.catalogue.v1.GetCallerResponse
-	(*timestamppb.Timestamp)(nil),       // 50: google.protobuf.Timestamp
-	(*v1.Receipt)(nil),                  // 51: huitong.exchange.v1.Receipt
+	(Consent)(0),                        // 5: huitong.catalogue.v1.Consent
+	(*Participant)(nil),                 // 6: huitong.catalogue.v1.Participant
+	(*RegisterParticipantRequest)(nil),  // 7: huitong.catalogue.v1.RegisterParticipantRequest
+	(*RegisterParticipantResponse)(nil), // 8: huitong.catalogue.v1.RegisterParticipantResponse
+	(*ListParticipantsRequest)(nil),     // 9: huitong.catalogue.v1.ListParticipantsRequest
+	(*ListParticipantsResponse)(nil),    // 10: huitong.catalogue.v1.ListParticipantsResponse
+	(*SuspendParticipantRequest)(nil),   // 11: huitong.catalogue.v1.SuspendParticipantRequest
+	(*SuspendParticipantResponse)(nil),  // 12: huitong.catalogue.v1.SuspendParticipantResponse
+	(*ResumeParticipantRequest)(nil),    // 13: huitong.catalogue.v1.ResumeParticipantRequest
+	(*ResumeParticipantResponse)(nil),   // 14: huitong.catalogue.v1.ResumeParticipantResponse
+	(*System)(nil),                      // 15: huitong.catalogue.v1.System
+	(*Certificate)(nil),                 // 16: huitong.catalogue.v1.Certificate
+	(*EnrolSystemRequest)(nil),          // 17: huitong.catalogue.v1.EnrolSystemRequest
+	(*EnrolSystemResponse)(nil),         // 18: huitong.catalogue.v1.EnrolSystemResponse
+	(*ListSystemsRequest)(nil),          // 19: huitong.catalogue.v1.ListSystemsRequest
+	(*ListSystemsResponse)(nil),         // 20: huitong.catalogue.v1.ListSystemsResponse
+	(*RenewCertificateRequest)(nil),     // 21: huitong.catalogue.v1.RenewCertificateRequest
+	(*RenewCertificateResponse)(nil),    // 22: huitong.catalogue.v1.RenewCertificateResponse
+	(*RevokeCertificateRequest)(nil),    // 23: huitong.catalogue.v1.RevokeCertificateRequest
+	(*RevokeCertificateResponse)(nil),   // 24: huitong.catalogue.v1.RevokeCertificateResponse
+	(*ListCertificatesRequest)(nil),     // 25: huitong.catalogue.v1.ListCertificatesRequest
+	(*ListCertificatesResponse)(nil),    // 26: huitong.catalogue.v1.ListCertificatesResponse
+	(*SuspendSystemRequest)(nil),        // 27: huitong.catalogue.v1.SuspendSystemRequest
+	(*SuspendSystemResponse)(nil),       // 28: huitong.catalogue.v1.SuspendSystemResponse
+	(*ResumeSystemRequest)(nil),         // 29: huitong.catalogue.v1.ResumeSystemRequest
+	(*ResumeSystemResponse)(nil),        // 30: huitong.catalogue.v1.ResumeSystemResponse
+	(*Contract)(nil),                    // 31: huitong.catalogue.v1.Contract
+	(*DataItem)(nil),                    // 32: huitong.catalogue.v1.DataItem
+	(*ContractFinding)(nil),             // 33: huitong.catalogue.v1.ContractFinding
+	(*RegisterContractRequest)(nil),     // 34: huitong.catalogue.v1.RegisterContractRequest
+	(*RegisterContractResponse)(nil),    // 35: huitong.catalogue.v1.RegisterContractResponse
+	(*GetContractRequest)(nil),          // 36: huitong.catalogue.v1.GetContractRequest
+	(*GetContractResponse)(nil),         // 37: huitong.catalogue.v1.GetContractResponse
+	(*ListContractsRequest)(nil),        // 38: huitong.catalogue.v1.ListContractsRequest
+	(*ListContractsResponse)(nil),       // 39: huitong.catalogue.v1.ListContractsResponse
+	(*LinkedItem)(nil),                  // 40: huitong.catalogue.v1.LinkedItem
+	(*Topic)(nil),                       // 41: huitong.catalogue.v1.Topic
+	(*CreateTopicRequest)(nil),          // 42: huitong.catalogue.v1.CreateTopicRequest
+	(*CreateTopicResponse)(nil),         // 43: huitong.catalogue.v1.CreateTopicResponse
+	(*GetTopicRequest)(nil),             // 44: huitong.catalogue.v1.GetTopicRequest
+	(*GetTopicResponse)(nil),            // 45: huitong.catalogue.v1.GetTopicResponse
+	(*ListTopicsRequest)(nil),           // 46: huitong.catalogue.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),          // 47: huitong.catalogue.v1.ListTopicsResponse
+	(*WithdrawTopicRequest)(nil),        // 48: huitong.catalogue.v1.WithdrawTopicRequest
+	(*WithdrawTopicResponse)(nil),       // 49: huitong.catalogue.v1.WithdrawTopicResponse
+	(*GetCallerRequest)(nil),            // 50: huitong.catalogue.v1.GetCallerRequest
+	(*GetCallerResponse)(nil),           // 51: huitong.catalogue.v1.GetCallerResponse
+	(*timestamppb.Timestamp)(nil),       // 52: google.protobuf.Timestamp
+	(*v1.Receipt)(nil),                  // 53: huitong.exchange.v1.Receipt
 }
 var file_huitong_catalogue_v1_catalogue_service_proto_depIdxs = []int32{
 	0,  // 0: huitong.catalogue.v1.Participant.state:type_name -> huitong.catalogue.v1.State
-	50, // 1: huitong.catalogue.v1.Participant.registered_at:type_name -> google.protobuf.Timestamp
-	5,  // 2: huitong.catalogue.v1.RegisterParticipantRequest.participant:type_name -> huitong.catalogue.v1.Participant
-	5,  // 3: huitong.catalogue.v1.RegisterParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	51, // 4: huitong.catalogue.v1.RegisterParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	5,  // 5: huitong.catalogue.v1.ListParticipantsResponse.participants:type_name -> huitong.catalogue.v1.Participant
-	5,  // 6: huitong.catalogue.v1.SuspendParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	51, // 7: huitong.catalogue.v1.SuspendParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	5,  // 8: huitong.catalogue.v1.ResumeParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	51, // 9: huitong.catalogue.v1.ResumeParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	52, // 1: huitong.catalogue.v1.Participant.registered_at:type_name -> google.protobuf.Timestamp
+	6,  // 2: huitong.catalogue.v1.RegisterParticipantRequest.participant:type_name -> huitong.catalogue.v1.Participant
+	6,  // 3: huitong.catalogue.v1.RegisterParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	53, // 4: huitong.catalogue.v1.RegisterParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	6,  // 5: huitong.catalogue.v1.ListParticipantsResponse.participants:type_name -> huitong.catalogue.v1.Participant
+	6,  // 6: huitong.catalogue.v1.SuspendParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	53, // 7: huitong.catalogue.v1.SuspendParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	6,  // 8: huitong.catalogue.v1.ResumeParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	53, // 9: huitong.catalogue.v1.ResumeParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
 	1,  // 10: huitong.catalogue.v1.System.roles:type_name -> huitong.catalogue.v1.Role
 	0,  // 11: huitong.catalogue.v1.System.state:type_name -> huitong.catalogue.v1.State
-	50, // 12: huitong.catalogue.v1.System.enrolled_at:type_name -> google.protobuf.Timestamp
-	50, // 13: huitong.catalogue.v1.Certificate.not_before:type_name -> google.protobuf.Timestamp
-	50, // 14: huitong.catalogue.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
-	14, // 15: huitong.catalogue.v1.EnrolSystemRequest.system:type_name -> huitong.catalogue.v1.System
-	14, // 16: huitong.catalogue.v1.EnrolSystemResponse.system:type_name -> huitong.catalogue.v1.System
-	15, // 17: huitong.catalogue.v1.EnrolSystemResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	51, // 18: huitong.catalogue.v1.EnrolSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	14, // 19: huitong.catalogue.v1.ListSystemsResponse.systems:type_name -> huitong.catalogue.v1.System
-	15, // 20: huitong.catalogue.v1.RenewCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	51, // 21: huitong.catalogue.v1.RenewCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	15, // 22: huitong.catalogue.v1.RevokeCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	51, // 23: huitong.catalogue.v1.RevokeCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	15, // 24: huitong.catalogue.v1.ListCertificatesResponse.certificates:type_name -> huitong.catalogue.v1.Certificate
-	14, // 25: huitong.catalogue.v1.SuspendSystemResponse.system:type_name -> huitong.catalogue.v1.System
-	51, // 26: huitong.catalogue.v1.SuspendSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	14, // 27: huitong.catalogue.v1.ResumeSystemResponse.system:type_name -> huitong.catalogue.v1.System
-	51, // 28: huitong.catalogue.v1.ResumeSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	52, // 12: huitong.catalogue.v1.System.enrolled_at:type_name -> google.protobuf.Timestamp
+	52, // 13: huitong.catalogue.v1.Certificate.not_before:type_name -> google.protobuf.Timestamp
+	52, // 14: huitong.catalogue.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
+	15, // 15: huitong.catalogue.v1.EnrolSystemRequest.system:type_name -> huitong.catalogue.v1.System
+	15, // 16: huitong.catalogue.v1.EnrolSystemResponse.system:type_name -> huitong.catalogue.v1.System
+	16, // 17: huitong.catalogue.v1.EnrolSystemResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	53, // 18: huitong.catalogue.v1.EnrolSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	15, // 19: huitong.catalogue.v1.ListSystemsResponse.systems:type_name -> huitong.catalogue.v1.System
+	16, // 20: huitong.catalogue.v1.RenewCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	53, // 21: huitong.catalogue.v1.RenewCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	16, // 22: huitong.catalogue.v1.RevokeCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	53, // 23: huitong.catalogue.v1.RevokeCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	16, // 24: huitong.catalogue.v1.ListCertificatesResponse.certificates:type_name -> huitong.catalogue.v1.Certificate
+	15, // 25: huitong.catalogue.v1.SuspendSystemResponse.system:type_name -> huitong.catalogue.v1.System
+	53, // 26: huitong.catalogue.v1.SuspendSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	15, // 27: huitong.catalogue.v1.ResumeSystemResponse.system:type_name -> huitong.catalogue.v1.System
+	53, // 28: huitong.catalogue.v1.ResumeSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
 	2,  // 29: huitong.catalogue.v1.Contract.compatibility:type_name -> huitong.catalogue.v1.Compatibility
-	50, // 30: huitong.catalogue.v1.Contract.registered_at:type_name -> google.protobuf.Timestamp
-	31, // 31: huitong.catalogue.v1.Contract.items:type_name -> huitong.catalogue.v1.DataItem
+	52, // 30: huitong.catalogue.v1.Contract.registered_at:type_name -> google.protobuf.Timestamp
+	32, // 31: huitong.catalogue.v1.Contract.items:type_name -> huitong.catalogue.v1.DataItem
 	2,  // 32: huitong.catalogue.v1.RegisterContractRequest.compatibility:type_name -> huitong.catalogue.v1.Compatibility
-	30, // 33: huitong.catalogue.v1.RegisterContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
-	32, // 34: huitong.catalogue.v1.RegisterContractResponse.findings:type_name -> huitong.catalogue.v1.ContractFinding
-	51, // 35: huitong.catalogue.v1.RegisterContractResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	30, // 36: huitong.catalogue.v1.GetContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
-	30, // 37: huitong.catalogue.v1.ListContractsResponse.contracts:type_name -> huitong.catalogue.v1.Contract
-	3,  // 38: huitong.catalogue.v1.Topic.sharing_class:type_name -> huitong.catalogue.v1.SharingClass
-	4,  // 39: huitong.catalogue.v1.Topic.delivery_modes:type_name -> huitong.catalogue.v1.DeliveryMode
-	0,  // 40: huitong.catalogue.v1.Topic.state:type_name -> huitong.catalogue.v1.State
-	50, // 41: huitong.catalogue.v1.Topic.created_at:type_name -> google.protobuf.Timestamp
-	39, // 42: huitong.catalogue.v1.CreateTopicRequest.topic:type_name -> huitong.catalogue.v1.Topic
-	39, // 43: huitong.catalogue.v1.CreateTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
-	51, // 44: huitong.catalogue.v1.CreateTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	39, // 45: huitong.catalogue.v1.GetTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
-	39, // 46: huitong.catalogue.v1.ListTopicsResponse.topics:type_name -> huitong.catalogue.v1.Topic
-	39, // 47: huitong.catalogue.v1.WithdrawTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
-	51, // 48: huitong.catalogue.v1.WithdrawTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	14, // 49: huitong.catalogue.v1.GetCallerResponse.system:type_name -> huitong.catalogue.v1.System
-	5,  // 50: huitong.catalogue.v1.GetCallerResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	15, // 51: huitong.catalogue.v1.GetCallerResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	6,  // 52: huitong.catalogue.v1.CatalogueService.RegisterParticipant:input_type -> huitong.catalogue.v1.RegisterParticipantRequest
-	8,  // 53: huitong.catalogue.v1.CatalogueService.ListParticipants:input_type -> huitong.catalogue.v1.ListParticipantsRequest
-	10, // 54: huitong.catalogue.v1.CatalogueService.SuspendParticipant:input_type -> huitong.catalogue.v1.SuspendParticipantRequest
-	12, // 55: huitong.catalogue.v1.CatalogueService.ResumeParticipant:input_type -> huitong.catalogue.v1.ResumeParticipantRequest
-	16, // 56: huitong.catalogue.v1.CatalogueService.EnrolSystem:input_type -> huitong.catalogue.v1.EnrolSystemRequest
-	18, // 57: huitong.catalogue.v1.CatalogueService.ListSystems:input_type -> huitong.catalogue.v1.ListSystemsRequest
-	20, // 58: huitong.catalogue.v1.CatalogueService.RenewCertificate:input_type -> huitong.catalogue.v1.RenewCertificateRequest
-	22, // 59: huitong.catalogue.v1.CatalogueService.RevokeCertificate:input_type -> huitong.catalogue.v1.RevokeCertificateRequest
-	24, // 60: huitong.catalogue.v1.CatalogueService.ListCertificates:input_type -> huitong.catalogue.v1.ListCertificatesRequest
-	26, // 61: huitong.catalogue.v1.CatalogueService.SuspendSystem:input_type -> huitong.catalogue.v1.SuspendSystemRequest
-	28, // 62: huitong.catalogue.v1.CatalogueService.ResumeSystem:input_type -> huitong.catalogue.v1.ResumeSystemRequest
-	33, // 63: huitong.catalogue.v1.CatalogueService.RegisterContract:input_type -> huitong.catalogue.v1.RegisterContractRequest
-	35, // 64: huitong.catalogue.v1.CatalogueService.GetContract:input_type -> huitong.catalogue.v1.GetContractRequest
-	37, // 65: huitong.catalogue.v1.CatalogueService.ListContracts:input_type -> huitong.catalogue.v1.ListContractsRequest
-	40, // 66: huitong.catalogue.v1.CatalogueService.CreateTopic:input_type -> huitong.catalogue.v1.CreateTopicRequest
-	42, // 67: huitong.catalogue.v1.CatalogueService.GetTopic:input_type -> huitong.catalogue.v1.GetTopicRequest
-	44, // 68: huitong.catalogue.v1.CatalogueService.ListTopics:input_type -> huitong.catalogue.v1.ListTopicsRequest
-	46, // 69: huitong.catalogue.v1.CatalogueService.WithdrawTopic:input_type -> huitong.catalogue.v1.WithdrawTopicRequest
-	48, // 70: huitong.catalogue.v1.CatalogueService.GetCaller:input_type -> huitong.catalogue.v1.GetCallerRequest
-	7,  // 71: huitong.catalogue.v1.CatalogueService.RegisterParticipant:output_type -> huitong.catalogue.v1.RegisterParticipantResponse
-	9,  // 72: huitong.catalogue.v1.CatalogueService.ListParticipants:output_type -> huitong.catalogue.v1.ListParticipantsResponse
-	11, // 73: huitong.catalogue.v1.CatalogueService.SuspendParticipant:output_type -> huitong.catalogue.v1.SuspendParticipantResponse
-	13, // 74: huitong.catalogue.v1.CatalogueService.ResumeParticipant:output_type -> huitong.catalogue.v1.ResumeParticipantResponse
-	17, // 75: huitong.catalogue.v1.CatalogueService.EnrolSystem:output_type -> huitong.catalogue.v1.EnrolSystemResponse
-	19, // 76: huitong.catalogue.v1.CatalogueService.ListSystems:output_type -> huitong.catalogue.v1.ListSystemsResponse
-	21, // 77: huitong.catalogue.v1.CatalogueService.RenewCertificate:output_type -> huitong.catalogue.v1.RenewCertificateResponse
-	23, // 78: huitong.catalogue.v1.CatalogueService.RevokeCertificate:output_type -> huitong.catalogue.v1.RevokeCertificateResponse
-	25, // 79: huitong.catalogue.v1.CatalogueService.ListCertificates:output_type -> huitong.catalogue.v1.ListCertificatesResponse
-	27, // 80: huitong.catalogue.v1.CatalogueService.SuspendSystem:output_type -> huitong.catalogue.v1.SuspendSystemResponse
-	29, // 81: huitong.catalogue.v1.CatalogueService.ResumeSystem:output_type -> huitong.catalogue.v1.ResumeSystemResponse
-	34, // 82: huitong.catalogue.v1.CatalogueService.RegisterContract:output_type -> huitong.catalogue.v1.RegisterContractResponse
-	36, // 83: huitong.catalogue.v1.CatalogueService.GetContract:output_type -> huitong.catalogue.v1.GetContractResponse
-	38, // 84: huitong.catalogue.v1.CatalogueService.ListContracts:output_type -> huitong.catalogue.v1.ListContractsResponse
-	41, // 85: huitong.catalogue.v1.CatalogueService.CreateTopic:output_type -> huitong.catalogue.v1.CreateTopicResponse
-	43, // 86: huitong.catalogue.v1.CatalogueService.GetTopic:output_type -> huitong.catalogue.v1.GetTopicResponse
-	45, // 87: huitong.catalogue.v1.CatalogueService.ListTopics:output_type -> huitong.catalogue.v1.ListTopicsResponse
-	47, // 88: huitong.catalogue.v1.CatalogueService.WithdrawTopic:output_type -> huitong.catalogue.v1.WithdrawTopicResponse
-	49, // 89: huitong.catalogue.v1.CatalogueService.GetCaller:output_type -> huitong.catalogue.v1.GetCallerResponse
-	71, // [71:90] is the sub-list for method output_type
-	52, // [52:71] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	31, // 33: huitong.catalogue.v1.RegisterContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
+	33, // 34: huitong.catalogue.v1.RegisterContractResponse.findings:type_name -> huitong.catalogue.v1.ContractFinding
+	53, // 35: huitong.catalogue.v1.RegisterContractResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	31, // 36: huitong.catalogue.v1.GetContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
+	31, // 37: huitong.catalogue.v1.ListContractsResponse.contracts:type_name -> huitong.catalogue.v1.Contract
+	5,  // 38: huitong.catalogue.v1.LinkedItem.consent:type_name -> huitong.catalogue.v1.Consent
+	3,  // 39: huitong.catalogue.v1.Topic.sharing_class:type_name -> huitong.catalogue.v1.SharingClass
+	4,  // 40: huitong.catalogue.v1.Topic.delivery_modes:type_name -> huitong.catalogue.v1.DeliveryMode
+	0,  // 41: huitong.catalogue.v1.Topic.state:type_name -> huitong.catalogue.v1.State
+	52, // 42: huitong.catalogue.v1.Topic.created_at:type_name -> google.protobuf.Timestamp
+	5,  // 43: huitong.catalogue.v1.Topic.consent:type_name -> huitong.catalogue.v1.Consent
+	40, // 44: huitong.catalogue.v1.Topic.service_items:type_name -> huitong.catalogue.v1.LinkedItem
+	41, // 45: huitong.catalogue.v1.CreateTopicRequest.topic:type_name -> huitong.catalogue.v1.Topic
+	41, // 46: huitong.catalogue.v1.CreateTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	53, // 47: huitong.catalogue.v1.CreateTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	41, // 48: huitong.catalogue.v1.GetTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	41, // 49: huitong.catalogue.v1.ListTopicsResponse.topics:type_name -> huitong.catalogue.v1.Topic
+	41, // 50: huitong.catalogue.v1.WithdrawTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	53, // 51: huitong.catalogue.v1.WithdrawTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	15, // 52: huitong.catalogue.v1.GetCallerResponse.system:type_name -> huitong.catalogue.v1.System
+	6,  // 53: huitong.catalogue.v1.GetCallerResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	16, // 54: huitong.catalogue.v1.GetCallerResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	7,  // 55: huitong.catalogue.v1.CatalogueService.RegisterParticipant:input_type -> huitong.catalogue.v1.RegisterParticipantRequest
+	9,  // 56: huitong.catalogue.v1.CatalogueService.ListParticipants:input_type -> huitong.catalogue.v1.ListParticipantsRequest
+	11, // 57: huitong.catalogue.v1.CatalogueService.SuspendParticipant:input_type -> huitong.catalogue.v1.SuspendParticipantRequest
+	13, // 58: huitong.catalogue.v1.CatalogueService.ResumeParticipant:input_type -> huitong.catalogue.v1.ResumeParticipantRequest
+	17, // 59: huitong.catalogue.v1.CatalogueService.EnrolSystem:input_type -> huitong.catalogue.v1.EnrolSystemRequest
+	19, // 60: huitong.catalogue.v1.CatalogueService.ListSystems:input_type -> huitong.catalogue.v1.ListSystemsRequest
+	21, // 61: huitong.catalogue.v1.CatalogueService.RenewCertificate:input_type -> huitong.catalogue.v1.RenewCertificateRequest
+	23, // 62: huitong.catalogue.v1.CatalogueService.RevokeCertificate:input_type -> huitong.catalogue.v1.RevokeCertificateRequest
+	25, // 63: huitong.catalogue.v1.CatalogueService.ListCertificates:input_type -> huitong.catalogue.v1.ListCertificatesRequest
+	27, // 64: huitong.catalogue.v1.CatalogueService.SuspendSystem:input_type -> huitong.catalogue.v1.SuspendSystemRequest
+	29, // 65: huitong.catalogue.v1.CatalogueService.ResumeSystem:input_type -> huitong.catalogue.v1.ResumeSystemRequest
+	34, // 66: huitong.catalogue.v1.CatalogueService.RegisterContract:input_type -> huitong.catalogue.v1.RegisterContractRequest
+	36, // 67: huitong.catalogue.v1.CatalogueService.GetContract:input_type -> huitong.catalogue.v1.GetContractRequest
+	38, // 68: huitong.catalogue.v1.CatalogueService.ListContracts:input_type -> huitong.catalogue.v1.ListContractsRequest
+	42, // 69: huitong.catalogue.v1.CatalogueService.CreateTopic:input_type -> huitong.catalogue.v1.CreateTopicRequest
+	44, // 70: huitong.catalogue.v1.CatalogueService.GetTopic:input_type -> huitong.catalogue.v1.GetTopicRequest
+	46, // 71: huitong.catalogue.v1.CatalogueService.ListTopics:input_type -> huitong.catalogue.v1.ListTopicsRequest
+	48, // 72: huitong.catalogue.v1.CatalogueService.WithdrawTopic:input_type -> huitong.catalogue.v1.WithdrawTopicRequest
+	50, // 73: huitong.catalogue.v1.CatalogueService.GetCaller:input_type -> huitong.catalogue.v1.GetCallerRequest
+	8,  // 74: huitong.catalogue.v1.CatalogueService.RegisterParticipant:output_type -> huitong.catalogue.v1.RegisterParticipantResponse
+	10, // 75: huitong.catalogue.v1.CatalogueService.ListParticipants:output_type -> huitong.catalogue.v1.ListParticipantsResponse
+	12, // 76: huitong.catalogue.v1.CatalogueService.SuspendParticipant:output_type -> huitong.catalogue.v1.SuspendParticipantResponse
+	14, // 77: huitong.catalogue.v1.CatalogueService.ResumeParticipant:output_type -> huitong.catalogue.v1.ResumeParticipantResponse
+	18, // 78: huitong.catalogue.v1.CatalogueService.EnrolSystem:output_type -> huitong.catalogue.v1.EnrolSystemResponse
+	20, // 79: huitong.catalogue.v1.CatalogueService.ListSystems:output_type -> huitong.catalogue.v1.ListSystemsResponse
+	22, // 80: huitong.catalogue.v1.CatalogueService.RenewCertificate:output_type -> huitong.catalogue.v1.RenewCertificateResponse
+	24, // 81: huitong.catalogue.v1.CatalogueService.RevokeCertificate:output_type -> huitong.catalogue.v1.RevokeCertificateResponse
+	26, // 82: huitong.catalogue.v1.CatalogueService.ListCertificates:output_type -> huitong.catalogue.v1.ListCertificatesResponse
+	28, // 83: huitong.catalogue.v1.CatalogueService.SuspendSystem:output_type -> huitong.catalogue.v1.SuspendSystemResponse
+	30, // 84: huitong.catalogue.v1.CatalogueService.ResumeSystem:output_type -> huitong.catalogue.v1.ResumeSystemResponse
+	35, // 85: huitong.catalogue.v1.CatalogueService.RegisterContract:output_type -> huitong.catalogue.v1.RegisterContractResponse
+	37, // 86: huitong.catalogue.v1.CatalogueService.GetContract:output_type -> huitong.catalogue.v1.GetContractResponse
+	39, // 87: huitong.catalogue.v1.CatalogueService.ListContracts:output_type -> huitong.catalogue.v1.ListContractsResponse
+	43, // 88: huitong.catalogue.v1.CatalogueService.CreateTopic:output_type -> huitong.catalogue.v1.CreateTopicResponse
+	45, // 89: huitong.catalogue.v1.CatalogueService.GetTopic:output_type -> huitong.catalogue.v1.GetTopicResponse
+	47, // 90: huitong.catalogue.v1.CatalogueService.ListTopics:output_type -> huitong.catalogue.v1.ListTopicsResponse
+	49, // 91: huitong.catalogue.v1.CatalogueService.WithdrawTopic:output_type -> huitong.catalogue.v1.WithdrawTopicResponse
+	51, // 92: huitong.catalogue.v1.CatalogueService.GetCaller:output_type -> huitong.catalogue.v1.GetCallerResponse
+	74, // [74:93] is the sub-list for method output_type
+	55, // [55:74] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_huitong_catalogue_v1_catalogue_service_proto_init() }
@@ -3515,8 +3665,8 @@ func file_huitong_catalogue_v1_catalogue_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_catalogue_v1_catalogue_service_proto_rawDesc), len(file_huitong_catalogue_v1_catalogue_service_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   45,
+			NumEnums:      6,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

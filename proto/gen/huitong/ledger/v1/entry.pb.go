@@ -126,6 +126,19 @@ type LedgerEntry struct {
 	//	*LedgerEntry_Certificate
 	//	*LedgerEntry_Erased
 	//	*LedgerEntry_Read
+	//	*LedgerEntry_Stepped
+	//	*LedgerEntry_Person
+	//	*LedgerEntry_CaseOpened
+	//	*LedgerEntry_CaseClosed
+	//	*LedgerEntry_ConsentGiven
+	//	*LedgerEntry_ConsentRevoked
+	//	*LedgerEntry_Representation
+	//	*LedgerEntry_Checked
+	//	*LedgerEntry_Enrolled
+	//	*LedgerEntry_Disputed
+	//	*LedgerEntry_DisputeAnswered
+	//	*LedgerEntry_SnapshotBegun
+	//	*LedgerEntry_SnapshotEnded
 	Body          isLedgerEntry_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -277,6 +290,123 @@ func (x *LedgerEntry) GetRead() *LedgerRead {
 	return nil
 }
 
+func (x *LedgerEntry) GetStepped() *GrantStepped {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Stepped); ok {
+			return x.Stepped
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetPerson() *PersonChanged {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Person); ok {
+			return x.Person
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetCaseOpened() *CaseOpened {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_CaseOpened); ok {
+			return x.CaseOpened
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetCaseClosed() *CaseClosed {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_CaseClosed); ok {
+			return x.CaseClosed
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetConsentGiven() *ConsentGiven {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_ConsentGiven); ok {
+			return x.ConsentGiven
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetConsentRevoked() *ConsentRevoked {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_ConsentRevoked); ok {
+			return x.ConsentRevoked
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetRepresentation() *RepresentationChanged {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Representation); ok {
+			return x.Representation
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetChecked() *RecordsChecked {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Checked); ok {
+			return x.Checked
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetEnrolled() *SubjectsEnrolled {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Enrolled); ok {
+			return x.Enrolled
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetDisputed() *RecordDisputed {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Disputed); ok {
+			return x.Disputed
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetDisputeAnswered() *DisputeAnswered {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_DisputeAnswered); ok {
+			return x.DisputeAnswered
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetSnapshotBegun() *SnapshotBegun {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_SnapshotBegun); ok {
+			return x.SnapshotBegun
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetSnapshotEnded() *SnapshotEnded {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_SnapshotEnded); ok {
+			return x.SnapshotEnded
+		}
+	}
+	return nil
+}
+
 type isLedgerEntry_Body interface {
 	isLedgerEntry_Body()
 }
@@ -317,6 +447,58 @@ type LedgerEntry_Read struct {
 	Read *LedgerRead `protobuf:"bytes,18,opt,name=read,proto3,oneof"`
 }
 
+type LedgerEntry_Stepped struct {
+	Stepped *GrantStepped `protobuf:"bytes,19,opt,name=stepped,proto3,oneof"`
+}
+
+type LedgerEntry_Person struct {
+	Person *PersonChanged `protobuf:"bytes,20,opt,name=person,proto3,oneof"`
+}
+
+type LedgerEntry_CaseOpened struct {
+	CaseOpened *CaseOpened `protobuf:"bytes,21,opt,name=case_opened,json=caseOpened,proto3,oneof"`
+}
+
+type LedgerEntry_CaseClosed struct {
+	CaseClosed *CaseClosed `protobuf:"bytes,22,opt,name=case_closed,json=caseClosed,proto3,oneof"`
+}
+
+type LedgerEntry_ConsentGiven struct {
+	ConsentGiven *ConsentGiven `protobuf:"bytes,23,opt,name=consent_given,json=consentGiven,proto3,oneof"`
+}
+
+type LedgerEntry_ConsentRevoked struct {
+	ConsentRevoked *ConsentRevoked `protobuf:"bytes,24,opt,name=consent_revoked,json=consentRevoked,proto3,oneof"`
+}
+
+type LedgerEntry_Representation struct {
+	Representation *RepresentationChanged `protobuf:"bytes,25,opt,name=representation,proto3,oneof"`
+}
+
+type LedgerEntry_Checked struct {
+	Checked *RecordsChecked `protobuf:"bytes,26,opt,name=checked,proto3,oneof"`
+}
+
+type LedgerEntry_Enrolled struct {
+	Enrolled *SubjectsEnrolled `protobuf:"bytes,27,opt,name=enrolled,proto3,oneof"`
+}
+
+type LedgerEntry_Disputed struct {
+	Disputed *RecordDisputed `protobuf:"bytes,28,opt,name=disputed,proto3,oneof"`
+}
+
+type LedgerEntry_DisputeAnswered struct {
+	DisputeAnswered *DisputeAnswered `protobuf:"bytes,29,opt,name=dispute_answered,json=disputeAnswered,proto3,oneof"`
+}
+
+type LedgerEntry_SnapshotBegun struct {
+	SnapshotBegun *SnapshotBegun `protobuf:"bytes,30,opt,name=snapshot_begun,json=snapshotBegun,proto3,oneof"`
+}
+
+type LedgerEntry_SnapshotEnded struct {
+	SnapshotEnded *SnapshotEnded `protobuf:"bytes,31,opt,name=snapshot_ended,json=snapshotEnded,proto3,oneof"`
+}
+
 func (*LedgerEntry_Published) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_Released) isLedgerEntry_Body() {}
@@ -334,6 +516,32 @@ func (*LedgerEntry_Certificate) isLedgerEntry_Body() {}
 func (*LedgerEntry_Erased) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_Read) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Stepped) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Person) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_CaseOpened) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_CaseClosed) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_ConsentGiven) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_ConsentRevoked) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Representation) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Checked) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Enrolled) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Disputed) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_DisputeAnswered) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_SnapshotBegun) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_SnapshotEnded) isLedgerEntry_Body() {}
 
 // RecordPublished: a provider changed a record.
 type RecordPublished struct {
@@ -367,8 +575,11 @@ type RecordPublished struct {
 	Sequence  uint64 `protobuf:"varint,15,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Salted commitment to the successor's key (supersede only).
 	SuccessorCommitment []byte `protobuf:"bytes,16,opt,name=successor_commitment,json=successorCommitment,proto3" json:"successor_commitment,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Index plus one of the SnapshotEnded entry that ended the record because a
+	// full load no longer mentions it; 0 where the publisher asked for the change.
+	SnapshotPlusOne uint64 `protobuf:"varint,17,opt,name=snapshot_plus_one,json=snapshotPlusOne,proto3" json:"snapshot_plus_one,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RecordPublished) Reset() {
@@ -511,6 +722,13 @@ func (x *RecordPublished) GetSuccessorCommitment() []byte {
 		return x.SuccessorCommitment
 	}
 	return nil
+}
+
+func (x *RecordPublished) GetSnapshotPlusOne() uint64 {
+	if x != nil {
+		return x.SnapshotPlusOne
+	}
+	return 0
 }
 
 // CallPart ties an entry to the publisher's signature over its call. Entries of
@@ -1207,7 +1425,12 @@ type RecordsQueried struct {
 	Records           uint32 `protobuf:"varint,11,opt,name=records,proto3" json:"records,omitempty"`
 	DetailsRoot       []byte `protobuf:"bytes,12,opt,name=details_root,json=detailsRoot,proto3" json:"details_root,omitempty"`
 	// The case is as the caller named it; the exchange did not check it.
-	CaseClaimed   bool `protobuf:"varint,13,opt,name=case_claimed,json=caseClaimed,proto3" json:"case_claimed,omitempty"`
+	CaseClaimed bool `protobuf:"varint,13,opt,name=case_claimed,json=caseClaimed,proto3" json:"case_claimed,omitempty"`
+	// Salted commitments to the SHA-256 of each consent that the read rests on.
+	ConsentCommitments [][]byte `protobuf:"bytes,14,rep,name=consent_commitments,json=consentCommitments,proto3" json:"consent_commitments,omitempty"`
+	// Index plus one up to which the answer looked, for a question of what was
+	// known then; 0 for the present.
+	AsOfPlusOne   uint64 `protobuf:"varint,15,opt,name=as_of_plus_one,json=asOfPlusOne,proto3" json:"as_of_plus_one,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1331,6 +1554,20 @@ func (x *RecordsQueried) GetCaseClaimed() bool {
 		return x.CaseClaimed
 	}
 	return false
+}
+
+func (x *RecordsQueried) GetConsentCommitments() [][]byte {
+	if x != nil {
+		return x.ConsentCommitments
+	}
+	return nil
+}
+
+func (x *RecordsQueried) GetAsOfPlusOne() uint64 {
+	if x != nil {
+		return x.AsOfPlusOne
+	}
+	return 0
 }
 
 // ObjectChanged: the catalogue or a permission changed.
@@ -1678,11 +1915,1534 @@ func (x *LedgerRead) GetPersonCommitment() []byte {
 	return nil
 }
 
+// GrantStepped: one side took a step towards, in or at the end of an agreement.
+type GrantStepped struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Grant string                 `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`
+	// Of the terms; each change of terms is a new version.
+	Version  uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Topic    string `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	Consumer string `protobuf:"bytes,5,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	// "consumer", "provider", "operator" or "exchange".
+	Side string `protobuf:"bytes,6,opt,name=side,proto3" json:"side,omitempty"`
+	// "request", "approve", "return", "accept", "refuse", "extend", "suspend",
+	// "resume", "terminate", "dispose", …
+	Step string `protobuf:"bytes,7,opt,name=step,proto3" json:"step,omitempty"`
+	// A marshalled StepStatement: the exact bytes that were signed.
+	Statement []byte `protobuf:"bytes,8,opt,name=statement,proto3" json:"statement,omitempty"`
+	// By the key of the actor's certificate over the statement; empty where the
+	// exchange itself took the step.
+	Signature []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
+	// SHA-256 of the person's public key, as PersonChanged enrolled it, and the
+	// person's signature over the statement; empty where no person is needed.
+	Person          []byte `protobuf:"bytes,10,opt,name=person,proto3" json:"person,omitempty"`
+	PersonSignature []byte `protobuf:"bytes,11,opt,name=person_signature,json=personSignature,proto3" json:"person_signature,omitempty"`
+	// SHA-256 of the grant as it stands after the step.
+	Digest []byte `protobuf:"bytes,12,opt,name=digest,proto3" json:"digest,omitempty"`
+	// huitong.access.v1.GrantState after the step.
+	State uint32 `protobuf:"varint,13,opt,name=state,proto3" json:"state,omitempty"`
+	// Count of policy changes with this one.
+	Policy        uint64 `protobuf:"varint,14,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantStepped) Reset() {
+	*x = GrantStepped{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantStepped) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantStepped) ProtoMessage() {}
+
+func (x *GrantStepped) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantStepped.ProtoReflect.Descriptor instead.
+func (*GrantStepped) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GrantStepped) GetGrant() string {
+	if x != nil {
+		return x.Grant
+	}
+	return ""
+}
+
+func (x *GrantStepped) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *GrantStepped) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *GrantStepped) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *GrantStepped) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *GrantStepped) GetSide() string {
+	if x != nil {
+		return x.Side
+	}
+	return ""
+}
+
+func (x *GrantStepped) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *GrantStepped) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *GrantStepped) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *GrantStepped) GetPerson() []byte {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *GrantStepped) GetPersonSignature() []byte {
+	if x != nil {
+		return x.PersonSignature
+	}
+	return nil
+}
+
+func (x *GrantStepped) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *GrantStepped) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *GrantStepped) GetPolicy() uint64 {
+	if x != nil {
+		return x.Policy
+	}
+	return 0
+}
+
+// StepStatement is what a side signs when it takes a step. Its marshalled bytes
+// stand in the entry as they were signed. See verify.GrantStepStatement for what
+// a signature covers.
+type StepStatement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ledger that the step is for.
+	LedgerOrigin string `protobuf:"bytes,1,opt,name=ledger_origin,json=ledgerOrigin,proto3" json:"ledger_origin,omitempty"`
+	Grant        string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	Version      uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Side         string `protobuf:"bytes,4,opt,name=side,proto3" json:"side,omitempty"`
+	Step         string `protobuf:"bytes,5,opt,name=step,proto3" json:"step,omitempty"`
+	// SHA-256 of the terms' bytes.
+	TermsDigest []byte `protobuf:"bytes,6,opt,name=terms_digest,json=termsDigest,proto3" json:"terms_digest,omitempty"`
+	// SHA-256 of the statement of the step before; empty for the first.
+	Previous []byte `protobuf:"bytes,7,opt,name=previous,proto3" json:"previous,omitempty"`
+	// Reason or answer, in words; names no person.
+	Note string `protobuf:"bytes,8,opt,name=note,proto3" json:"note,omitempty"`
+	// What is missing from a request, all of it at once (return only).
+	Missing []string `protobuf:"bytes,9,rep,name=missing,proto3" json:"missing,omitempty"`
+	// When it was signed, microseconds UTC.
+	SignedAtUs int64 `protobuf:"varint,10,opt,name=signed_at_us,json=signedAtUs,proto3" json:"signed_at_us,omitempty"`
+	// The person who takes the step, SHA-256 of its public key.
+	Person        []byte `protobuf:"bytes,11,opt,name=person,proto3" json:"person,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepStatement) Reset() {
+	*x = StepStatement{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepStatement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepStatement) ProtoMessage() {}
+
+func (x *StepStatement) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepStatement.ProtoReflect.Descriptor instead.
+func (*StepStatement) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StepStatement) GetLedgerOrigin() string {
+	if x != nil {
+		return x.LedgerOrigin
+	}
+	return ""
+}
+
+func (x *StepStatement) GetGrant() string {
+	if x != nil {
+		return x.Grant
+	}
+	return ""
+}
+
+func (x *StepStatement) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *StepStatement) GetSide() string {
+	if x != nil {
+		return x.Side
+	}
+	return ""
+}
+
+func (x *StepStatement) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *StepStatement) GetTermsDigest() []byte {
+	if x != nil {
+		return x.TermsDigest
+	}
+	return nil
+}
+
+func (x *StepStatement) GetPrevious() []byte {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *StepStatement) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *StepStatement) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *StepStatement) GetSignedAtUs() int64 {
+	if x != nil {
+		return x.SignedAtUs
+	}
+	return 0
+}
+
+func (x *StepStatement) GetPerson() []byte {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+// PersonChanged: a participant enrolled one of its officials, or changed what
+// the person may do. The person is known by its key alone.
+type PersonChanged struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Participant string                 `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// SHA-256 of the public key (PKIX, DER).
+	Person []byte `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	// "enrol", "change", "suspend", "resume", "remove".
+	Change string `protobuf:"bytes,3,opt,name=change,proto3" json:"change,omitempty"`
+	// "handler", "head", "clerk".
+	Capacities []string `protobuf:"bytes,4,rep,name=capacities,proto3" json:"capacities,omitempty"`
+	// On enrolment: the public key, and its signature that proves possession.
+	PublicKey  []byte `protobuf:"bytes,5,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	Possession []byte `protobuf:"bytes,6,opt,name=possession,proto3" json:"possession,omitempty"`
+	// SHA-256 of the person as it stands after.
+	Digest        []byte `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	Policy        uint64 `protobuf:"varint,9,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonChanged) Reset() {
+	*x = PersonChanged{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonChanged) ProtoMessage() {}
+
+func (x *PersonChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonChanged.ProtoReflect.Descriptor instead.
+func (*PersonChanged) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PersonChanged) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *PersonChanged) GetPerson() []byte {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *PersonChanged) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *PersonChanged) GetCapacities() []string {
+	if x != nil {
+		return x.Capacities
+	}
+	return nil
+}
+
+func (x *PersonChanged) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *PersonChanged) GetPossession() []byte {
+	if x != nil {
+		return x.Possession
+	}
+	return nil
+}
+
+func (x *PersonChanged) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *PersonChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PersonChanged) GetPolicy() uint64 {
+	if x != nil {
+		return x.Policy
+	}
+	return 0
+}
+
+// CaseOpened: a department took up an application.
+type CaseOpened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The department's system; reads for the case may come from any system of
+	// its participant.
+	Consumer string `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	// Code of the service item.
+	Item           string `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
+	CaseCommitment []byte `protobuf:"bytes,3,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	// One for each subject, in the order given.
+	SubjectCommitments [][]byte `protobuf:"bytes,4,rep,name=subject_commitments,json=subjectCommitments,proto3" json:"subject_commitments,omitempty"`
+	PersonCommitment   []byte   `protobuf:"bytes,5,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	// When the application was made, as the department says.
+	AppliedAtUs int64 `protobuf:"varint,6,opt,name=applied_at_us,json=appliedAtUs,proto3" json:"applied_at_us,omitempty"`
+	// Opened after the fact.
+	AfterTheFact  bool `protobuf:"varint,7,opt,name=after_the_fact,json=afterTheFact,proto3" json:"after_the_fact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseOpened) Reset() {
+	*x = CaseOpened{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseOpened) ProtoMessage() {}
+
+func (x *CaseOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseOpened.ProtoReflect.Descriptor instead.
+func (*CaseOpened) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CaseOpened) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *CaseOpened) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *CaseOpened) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+func (x *CaseOpened) GetSubjectCommitments() [][]byte {
+	if x != nil {
+		return x.SubjectCommitments
+	}
+	return nil
+}
+
+func (x *CaseOpened) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *CaseOpened) GetAppliedAtUs() int64 {
+	if x != nil {
+		return x.AppliedAtUs
+	}
+	return 0
+}
+
+func (x *CaseOpened) GetAfterTheFact() bool {
+	if x != nil {
+		return x.AfterTheFact
+	}
+	return false
+}
+
+// CaseClosed: a department finished a case; nothing is read for it any more.
+type CaseClosed struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Consumer         string                 `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Item             string                 `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
+	CaseCommitment   []byte                 `protobuf:"bytes,3,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	PersonCommitment []byte                 `protobuf:"bytes,4,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	// Index of the entry that opened it.
+	OpenedBy      uint64 `protobuf:"varint,5,opt,name=opened_by,json=openedBy,proto3" json:"opened_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaseClosed) Reset() {
+	*x = CaseClosed{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaseClosed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaseClosed) ProtoMessage() {}
+
+func (x *CaseClosed) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaseClosed.ProtoReflect.Descriptor instead.
+func (*CaseClosed) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CaseClosed) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *CaseClosed) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *CaseClosed) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+func (x *CaseClosed) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *CaseClosed) GetOpenedBy() uint64 {
+	if x != nil {
+		return x.OpenedBy
+	}
+	return 0
+}
+
+// ConsentGiven: a subject's consent was recorded.
+type ConsentGiven struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Participant that it is given to.
+	Recipient string   `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	Topics    []string `protobuf:"bytes,2,rep,name=topics,proto3" json:"topics,omitempty"`
+	Items     []string `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	// Salted commitments to the SHA-256 of the signed artefact and to the subject.
+	ConsentCommitment []byte `protobuf:"bytes,4,opt,name=consent_commitment,json=consentCommitment,proto3" json:"consent_commitment,omitempty"`
+	SubjectCommitment []byte `protobuf:"bytes,5,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
+	// "token", "key" or "counter".
+	Means string `protobuf:"bytes,6,opt,name=means,proto3" json:"means,omitempty"`
+	// Attested at a counter rather than signed by the subject.
+	Weaker bool `protobuf:"varint,7,opt,name=weaker,proto3" json:"weaker,omitempty"`
+	// Another acted for the subject.
+	Represented   bool `protobuf:"varint,8,opt,name=represented,proto3" json:"represented,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentGiven) Reset() {
+	*x = ConsentGiven{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentGiven) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentGiven) ProtoMessage() {}
+
+func (x *ConsentGiven) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentGiven.ProtoReflect.Descriptor instead.
+func (*ConsentGiven) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ConsentGiven) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *ConsentGiven) GetTopics() []string {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+func (x *ConsentGiven) GetItems() []string {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *ConsentGiven) GetConsentCommitment() []byte {
+	if x != nil {
+		return x.ConsentCommitment
+	}
+	return nil
+}
+
+func (x *ConsentGiven) GetSubjectCommitment() []byte {
+	if x != nil {
+		return x.SubjectCommitment
+	}
+	return nil
+}
+
+func (x *ConsentGiven) GetMeans() string {
+	if x != nil {
+		return x.Means
+	}
+	return ""
+}
+
+func (x *ConsentGiven) GetWeaker() bool {
+	if x != nil {
+		return x.Weaker
+	}
+	return false
+}
+
+func (x *ConsentGiven) GetRepresented() bool {
+	if x != nil {
+		return x.Represented
+	}
+	return false
+}
+
+// ConsentRevoked: a consent ended before its time.
+type ConsentRevoked struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Recipient         string                 `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	ConsentCommitment []byte                 `protobuf:"bytes,2,opt,name=consent_commitment,json=consentCommitment,proto3" json:"consent_commitment,omitempty"`
+	SubjectCommitment []byte                 `protobuf:"bytes,3,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
+	Means             string                 `protobuf:"bytes,4,opt,name=means,proto3" json:"means,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ConsentRevoked) Reset() {
+	*x = ConsentRevoked{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentRevoked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentRevoked) ProtoMessage() {}
+
+func (x *ConsentRevoked) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentRevoked.ProtoReflect.Descriptor instead.
+func (*ConsentRevoked) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ConsentRevoked) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *ConsentRevoked) GetConsentCommitment() []byte {
+	if x != nil {
+		return x.ConsentCommitment
+	}
+	return nil
+}
+
+func (x *ConsentRevoked) GetSubjectCommitment() []byte {
+	if x != nil {
+		return x.SubjectCommitment
+	}
+	return nil
+}
+
+func (x *ConsentRevoked) GetMeans() string {
+	if x != nil {
+		return x.Means
+	}
+	return ""
+}
+
+// RepresentationChanged: who may act for a subject was recorded or ended.
+type RepresentationChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "record" or "end".
+	Change string `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	// "guardian", "agent" or "legal_representative".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The participant that verified the proof.
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// Salted commitments to the principal, the representative and the SHA-256 of
+	// the proof.
+	PrincipalCommitment      []byte `protobuf:"bytes,4,opt,name=principal_commitment,json=principalCommitment,proto3" json:"principal_commitment,omitempty"`
+	RepresentativeCommitment []byte `protobuf:"bytes,5,opt,name=representative_commitment,json=representativeCommitment,proto3" json:"representative_commitment,omitempty"`
+	ProofCommitment          []byte `protobuf:"bytes,6,opt,name=proof_commitment,json=proofCommitment,proto3" json:"proof_commitment,omitempty"`
+	PersonCommitment         []byte `protobuf:"bytes,7,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *RepresentationChanged) Reset() {
+	*x = RepresentationChanged{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepresentationChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepresentationChanged) ProtoMessage() {}
+
+func (x *RepresentationChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepresentationChanged.ProtoReflect.Descriptor instead.
+func (*RepresentationChanged) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RepresentationChanged) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *RepresentationChanged) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *RepresentationChanged) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *RepresentationChanged) GetPrincipalCommitment() []byte {
+	if x != nil {
+		return x.PrincipalCommitment
+	}
+	return nil
+}
+
+func (x *RepresentationChanged) GetRepresentativeCommitment() []byte {
+	if x != nil {
+		return x.RepresentativeCommitment
+	}
+	return nil
+}
+
+func (x *RepresentationChanged) GetProofCommitment() []byte {
+	if x != nil {
+		return x.ProofCommitment
+	}
+	return nil
+}
+
+func (x *RepresentationChanged) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+// RecordsChecked: a predicate was answered with yes, no or not held.
+type RecordsChecked struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Topic             string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider          string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	Consumer          string                 `protobuf:"bytes,3,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Grant             string                 `protobuf:"bytes,4,opt,name=grant,proto3" json:"grant,omitempty"`
+	GrantVersion      uint32                 `protobuf:"varint,5,opt,name=grant_version,json=grantVersion,proto3" json:"grant_version,omitempty"`
+	Purpose           string                 `protobuf:"bytes,6,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Policy            uint64                 `protobuf:"varint,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	PersonCommitment  []byte                 `protobuf:"bytes,8,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	CaseCommitment    []byte                 `protobuf:"bytes,9,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	SubjectCommitment []byte                 `protobuf:"bytes,10,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
+	// Names of the agreed predicate and threshold.
+	Check     string `protobuf:"bytes,11,opt,name=check,proto3" json:"check,omitempty"`
+	Threshold string `protobuf:"bytes,12,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// Salted commitment to the answer.
+	AnswerCommitment []byte `protobuf:"bytes,13,opt,name=answer_commitment,json=answerCommitment,proto3" json:"answer_commitment,omitempty"`
+	// How many records it looked at, and the root over their ReleaseDetail.
+	Records            uint32   `protobuf:"varint,14,opt,name=records,proto3" json:"records,omitempty"`
+	DetailsRoot        []byte   `protobuf:"bytes,15,opt,name=details_root,json=detailsRoot,proto3" json:"details_root,omitempty"`
+	ConsentCommitments [][]byte `protobuf:"bytes,16,rep,name=consent_commitments,json=consentCommitments,proto3" json:"consent_commitments,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *RecordsChecked) Reset() {
+	*x = RecordsChecked{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordsChecked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordsChecked) ProtoMessage() {}
+
+func (x *RecordsChecked) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordsChecked.ProtoReflect.Descriptor instead.
+func (*RecordsChecked) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RecordsChecked) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *RecordsChecked) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *RecordsChecked) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *RecordsChecked) GetGrant() string {
+	if x != nil {
+		return x.Grant
+	}
+	return ""
+}
+
+func (x *RecordsChecked) GetGrantVersion() uint32 {
+	if x != nil {
+		return x.GrantVersion
+	}
+	return 0
+}
+
+func (x *RecordsChecked) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *RecordsChecked) GetPolicy() uint64 {
+	if x != nil {
+		return x.Policy
+	}
+	return 0
+}
+
+func (x *RecordsChecked) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *RecordsChecked) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+func (x *RecordsChecked) GetSubjectCommitment() []byte {
+	if x != nil {
+		return x.SubjectCommitment
+	}
+	return nil
+}
+
+func (x *RecordsChecked) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *RecordsChecked) GetThreshold() string {
+	if x != nil {
+		return x.Threshold
+	}
+	return ""
+}
+
+func (x *RecordsChecked) GetAnswerCommitment() []byte {
+	if x != nil {
+		return x.AnswerCommitment
+	}
+	return nil
+}
+
+func (x *RecordsChecked) GetRecords() uint32 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *RecordsChecked) GetDetailsRoot() []byte {
+	if x != nil {
+		return x.DetailsRoot
+	}
+	return nil
+}
+
+func (x *RecordsChecked) GetConsentCommitments() [][]byte {
+	if x != nil {
+		return x.ConsentCommitments
+	}
+	return nil
+}
+
+// SubjectsEnrolled: a subscriber added or removed subjects.
+type SubjectsEnrolled struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Subscription string                 `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	Topic        string                 `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider     string                 `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
+	Consumer     string                 `protobuf:"bytes,4,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Grant        string                 `protobuf:"bytes,5,opt,name=grant,proto3" json:"grant,omitempty"`
+	GrantVersion uint32                 `protobuf:"varint,6,opt,name=grant_version,json=grantVersion,proto3" json:"grant_version,omitempty"`
+	// Removed rather than added.
+	Removed bool `protobuf:"varint,7,opt,name=removed,proto3" json:"removed,omitempty"`
+	// "request" or "case closed".
+	Cause string `protobuf:"bytes,8,opt,name=cause,proto3" json:"cause,omitempty"`
+	// At the same places: the subject and the case that it is enrolled with.
+	SubjectCommitments [][]byte `protobuf:"bytes,9,rep,name=subject_commitments,json=subjectCommitments,proto3" json:"subject_commitments,omitempty"`
+	CaseCommitments    [][]byte `protobuf:"bytes,10,rep,name=case_commitments,json=caseCommitments,proto3" json:"case_commitments,omitempty"`
+	PersonCommitment   []byte   `protobuf:"bytes,11,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *SubjectsEnrolled) Reset() {
+	*x = SubjectsEnrolled{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectsEnrolled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectsEnrolled) ProtoMessage() {}
+
+func (x *SubjectsEnrolled) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectsEnrolled.ProtoReflect.Descriptor instead.
+func (*SubjectsEnrolled) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SubjectsEnrolled) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+func (x *SubjectsEnrolled) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *SubjectsEnrolled) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *SubjectsEnrolled) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *SubjectsEnrolled) GetGrant() string {
+	if x != nil {
+		return x.Grant
+	}
+	return ""
+}
+
+func (x *SubjectsEnrolled) GetGrantVersion() uint32 {
+	if x != nil {
+		return x.GrantVersion
+	}
+	return 0
+}
+
+func (x *SubjectsEnrolled) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
+func (x *SubjectsEnrolled) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *SubjectsEnrolled) GetSubjectCommitments() [][]byte {
+	if x != nil {
+		return x.SubjectCommitments
+	}
+	return nil
+}
+
+func (x *SubjectsEnrolled) GetCaseCommitments() [][]byte {
+	if x != nil {
+		return x.CaseCommitments
+	}
+	return nil
+}
+
+func (x *SubjectsEnrolled) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+// RecordDisputed: a consumer asked the provider to verify a record (校核).
+type RecordDisputed struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Topic    string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	Consumer string                 `protobuf:"bytes,3,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	// Index of the publication that is disputed.
+	Index uint64 `protobuf:"varint,4,opt,name=index,proto3" json:"index,omitempty"`
+	// Numbers of the disputed fields; empty is the record as a whole.
+	Fields           []uint32 `protobuf:"varint,5,rep,packed,name=fields,proto3" json:"fields,omitempty"`
+	ReasonCommitment []byte   `protobuf:"bytes,6,opt,name=reason_commitment,json=reasonCommitment,proto3" json:"reason_commitment,omitempty"`
+	PersonCommitment []byte   `protobuf:"bytes,7,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	CaseCommitment   []byte   `protobuf:"bytes,8,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *RecordDisputed) Reset() {
+	*x = RecordDisputed{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordDisputed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordDisputed) ProtoMessage() {}
+
+func (x *RecordDisputed) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordDisputed.ProtoReflect.Descriptor instead.
+func (*RecordDisputed) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RecordDisputed) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *RecordDisputed) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *RecordDisputed) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *RecordDisputed) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RecordDisputed) GetFields() []uint32 {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *RecordDisputed) GetReasonCommitment() []byte {
+	if x != nil {
+		return x.ReasonCommitment
+	}
+	return nil
+}
+
+func (x *RecordDisputed) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *RecordDisputed) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+// DisputeAnswered: the provider corrected the record, or says why it stands.
+type DisputeAnswered struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Topic    string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	Consumer string                 `protobuf:"bytes,3,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	// Index of the RecordDisputed entry.
+	Dispute uint64 `protobuf:"varint,4,opt,name=dispute,proto3" json:"dispute,omitempty"`
+	// "corrected", "kept" or "withdrawn" (by the consumer).
+	Outcome string `protobuf:"bytes,5,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Index plus one of the publication that corrects it.
+	CorrectedPlusOne uint64 `protobuf:"varint,6,opt,name=corrected_plus_one,json=correctedPlusOne,proto3" json:"corrected_plus_one,omitempty"`
+	ReasonCommitment []byte `protobuf:"bytes,7,opt,name=reason_commitment,json=reasonCommitment,proto3" json:"reason_commitment,omitempty"`
+	PersonCommitment []byte `protobuf:"bytes,8,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	// Past its deadline.
+	Late          bool `protobuf:"varint,9,opt,name=late,proto3" json:"late,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisputeAnswered) Reset() {
+	*x = DisputeAnswered{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisputeAnswered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisputeAnswered) ProtoMessage() {}
+
+func (x *DisputeAnswered) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisputeAnswered.ProtoReflect.Descriptor instead.
+func (*DisputeAnswered) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *DisputeAnswered) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *DisputeAnswered) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *DisputeAnswered) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *DisputeAnswered) GetDispute() uint64 {
+	if x != nil {
+		return x.Dispute
+	}
+	return 0
+}
+
+func (x *DisputeAnswered) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *DisputeAnswered) GetCorrectedPlusOne() uint64 {
+	if x != nil {
+		return x.CorrectedPlusOne
+	}
+	return 0
+}
+
+func (x *DisputeAnswered) GetReasonCommitment() []byte {
+	if x != nil {
+		return x.ReasonCommitment
+	}
+	return nil
+}
+
+func (x *DisputeAnswered) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *DisputeAnswered) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+// SnapshotBegun: a provider begins a full load of a topic.
+type SnapshotBegun struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topic         string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider      string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotBegun) Reset() {
+	*x = SnapshotBegun{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotBegun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotBegun) ProtoMessage() {}
+
+func (x *SnapshotBegun) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotBegun.ProtoReflect.Descriptor instead.
+func (*SnapshotBegun) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SnapshotBegun) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *SnapshotBegun) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+// SnapshotEnded: a full load ended; records that it did not mention are removed
+// by the entries that name this one.
+type SnapshotEnded struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Topic    string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Index of the SnapshotBegun entry.
+	Begun uint64 `protobuf:"varint,3,opt,name=begun,proto3" json:"begun,omitempty"`
+	// Records held when it ended, and how many of these it did not mention.
+	Held    uint64 `protobuf:"varint,4,opt,name=held,proto3" json:"held,omitempty"`
+	Removed uint64 `protobuf:"varint,5,opt,name=removed,proto3" json:"removed,omitempty"`
+	// Abandoned: nothing is removed.
+	Abandoned bool `protobuf:"varint,6,opt,name=abandoned,proto3" json:"abandoned,omitempty"`
+	// By the key of the actor's certificate; see verify.SnapshotStatement.
+	Signature     []byte `protobuf:"bytes,7,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotEnded) Reset() {
+	*x = SnapshotEnded{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotEnded) ProtoMessage() {}
+
+func (x *SnapshotEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotEnded.ProtoReflect.Descriptor instead.
+func (*SnapshotEnded) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SnapshotEnded) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *SnapshotEnded) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *SnapshotEnded) GetBegun() uint64 {
+	if x != nil {
+		return x.Begun
+	}
+	return 0
+}
+
+func (x *SnapshotEnded) GetHeld() uint64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *SnapshotEnded) GetRemoved() uint64 {
+	if x != nil {
+		return x.Removed
+	}
+	return 0
+}
+
+func (x *SnapshotEnded) GetAbandoned() bool {
+	if x != nil {
+		return x.Abandoned
+	}
+	return false
+}
+
+func (x *SnapshotEnded) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 var File_huitong_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xc8\x05\n" +
+	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xd9\f\n" +
 	"\vLedgerEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x13\n" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x14\n" +
@@ -1697,8 +3457,23 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\achanged\x18\x0f \x01(\v2 .huitong.ledger.v1.ObjectChangedH\x00R\achanged\x12I\n" +
 	"\vcertificate\x18\x10 \x01(\v2%.huitong.ledger.v1.CertificateChangedH\x00R\vcertificate\x129\n" +
 	"\x06erased\x18\x11 \x01(\v2\x1f.huitong.ledger.v1.RecordErasedH\x00R\x06erased\x123\n" +
-	"\x04read\x18\x12 \x01(\v2\x1d.huitong.ledger.v1.LedgerReadH\x00R\x04readB\x06\n" +
-	"\x04body\"\x9f\x05\n" +
+	"\x04read\x18\x12 \x01(\v2\x1d.huitong.ledger.v1.LedgerReadH\x00R\x04read\x12;\n" +
+	"\astepped\x18\x13 \x01(\v2\x1f.huitong.ledger.v1.GrantSteppedH\x00R\astepped\x12:\n" +
+	"\x06person\x18\x14 \x01(\v2 .huitong.ledger.v1.PersonChangedH\x00R\x06person\x12@\n" +
+	"\vcase_opened\x18\x15 \x01(\v2\x1d.huitong.ledger.v1.CaseOpenedH\x00R\n" +
+	"caseOpened\x12@\n" +
+	"\vcase_closed\x18\x16 \x01(\v2\x1d.huitong.ledger.v1.CaseClosedH\x00R\n" +
+	"caseClosed\x12F\n" +
+	"\rconsent_given\x18\x17 \x01(\v2\x1f.huitong.ledger.v1.ConsentGivenH\x00R\fconsentGiven\x12L\n" +
+	"\x0fconsent_revoked\x18\x18 \x01(\v2!.huitong.ledger.v1.ConsentRevokedH\x00R\x0econsentRevoked\x12R\n" +
+	"\x0erepresentation\x18\x19 \x01(\v2(.huitong.ledger.v1.RepresentationChangedH\x00R\x0erepresentation\x12=\n" +
+	"\achecked\x18\x1a \x01(\v2!.huitong.ledger.v1.RecordsCheckedH\x00R\achecked\x12A\n" +
+	"\benrolled\x18\x1b \x01(\v2#.huitong.ledger.v1.SubjectsEnrolledH\x00R\benrolled\x12?\n" +
+	"\bdisputed\x18\x1c \x01(\v2!.huitong.ledger.v1.RecordDisputedH\x00R\bdisputed\x12O\n" +
+	"\x10dispute_answered\x18\x1d \x01(\v2\".huitong.ledger.v1.DisputeAnsweredH\x00R\x0fdisputeAnswered\x12I\n" +
+	"\x0esnapshot_begun\x18\x1e \x01(\v2 .huitong.ledger.v1.SnapshotBegunH\x00R\rsnapshotBegun\x12I\n" +
+	"\x0esnapshot_ended\x18\x1f \x01(\v2 .huitong.ledger.v1.SnapshotEndedH\x00R\rsnapshotEndedB\x06\n" +
+	"\x04body\"\xcb\x05\n" +
 	"\x0fRecordPublished\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12:\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1c.huitong.ledger.v1.OperationR\toperation\x12\x1a\n" +
@@ -1716,7 +3491,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x04call\x18\r \x01(\v2\x1b.huitong.ledger.v1.CallPartR\x04call\x12\x1c\n" +
 	"\tpartition\x18\x0e \x01(\rR\tpartition\x12\x1a\n" +
 	"\bsequence\x18\x0f \x01(\x04R\bsequence\x121\n" +
-	"\x14successor_commitment\x18\x10 \x01(\fR\x13successorCommitment\"\xb7\x01\n" +
+	"\x14successor_commitment\x18\x10 \x01(\fR\x13successorCommitment\x12*\n" +
+	"\x11snapshot_plus_one\x18\x11 \x01(\x04R\x0fsnapshotPlusOne\"\xb7\x01\n" +
 	"\bCallPart\x12\x12\n" +
 	"\x04back\x18\x01 \x01(\rR\x04back\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x1e\n" +
@@ -1775,7 +3551,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\apurpose\x18\x06 \x01(\tR\apurpose\x12\"\n" +
 	"\fsubscription\x18\a \x01(\tR\fsubscription\x12+\n" +
 	"\x11person_commitment\x18\b \x01(\fR\x10personCommitment\x12'\n" +
-	"\x0fcase_commitment\x18\t \x01(\fR\x0ecaseCommitment\"\xb0\x03\n" +
+	"\x0fcase_commitment\x18\t \x01(\fR\x0ecaseCommitment\"\x86\x04\n" +
 	"\x0eRecordsQueried\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
@@ -1790,7 +3566,9 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	" \x01(\fR\x11subjectCommitment\x12\x18\n" +
 	"\arecords\x18\v \x01(\rR\arecords\x12!\n" +
 	"\fdetails_root\x18\f \x01(\fR\vdetailsRoot\x12!\n" +
-	"\fcase_claimed\x18\r \x01(\bR\vcaseClaimed\"\xcb\x01\n" +
+	"\fcase_claimed\x18\r \x01(\bR\vcaseClaimed\x12/\n" +
+	"\x13consent_commitments\x18\x0e \x03(\fR\x12consentCommitments\x12#\n" +
+	"\x0eas_of_plus_one\x18\x0f \x01(\x04R\vasOfPlusOne\"\xcb\x01\n" +
 	"\rObjectChanged\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -1817,7 +3595,151 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"LedgerRead\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12#\n" +
 	"\rfilter_digest\x18\x02 \x01(\fR\ffilterDigest\x12+\n" +
-	"\x11person_commitment\x18\x03 \x01(\fR\x10personCommitment*\xd6\x01\n" +
+	"\x11person_commitment\x18\x03 \x01(\fR\x10personCommitment\"\xf9\x02\n" +
+	"\fGrantStepped\x12\x14\n" +
+	"\x05grant\x18\x01 \x01(\tR\x05grant\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12\x14\n" +
+	"\x05topic\x18\x03 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bconsumer\x18\x05 \x01(\tR\bconsumer\x12\x12\n" +
+	"\x04side\x18\x06 \x01(\tR\x04side\x12\x12\n" +
+	"\x04step\x18\a \x01(\tR\x04step\x12\x1c\n" +
+	"\tstatement\x18\b \x01(\fR\tstatement\x12\x1c\n" +
+	"\tsignature\x18\t \x01(\fR\tsignature\x12\x16\n" +
+	"\x06person\x18\n" +
+	" \x01(\fR\x06person\x12)\n" +
+	"\x10person_signature\x18\v \x01(\fR\x0fpersonSignature\x12\x16\n" +
+	"\x06digest\x18\f \x01(\fR\x06digest\x12\x14\n" +
+	"\x05state\x18\r \x01(\rR\x05state\x12\x16\n" +
+	"\x06policy\x18\x0e \x01(\x04R\x06policy\"\xb3\x02\n" +
+	"\rStepStatement\x12#\n" +
+	"\rledger_origin\x18\x01 \x01(\tR\fledgerOrigin\x12\x14\n" +
+	"\x05grant\x18\x02 \x01(\tR\x05grant\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x12\x12\n" +
+	"\x04side\x18\x04 \x01(\tR\x04side\x12\x12\n" +
+	"\x04step\x18\x05 \x01(\tR\x04step\x12!\n" +
+	"\fterms_digest\x18\x06 \x01(\fR\vtermsDigest\x12\x1a\n" +
+	"\bprevious\x18\a \x01(\fR\bprevious\x12\x12\n" +
+	"\x04note\x18\b \x01(\tR\x04note\x12\x18\n" +
+	"\amissing\x18\t \x03(\tR\amissing\x12 \n" +
+	"\fsigned_at_us\x18\n" +
+	" \x01(\x03R\n" +
+	"signedAtUs\x12\x16\n" +
+	"\x06person\x18\v \x01(\fR\x06person\"\x88\x02\n" +
+	"\rPersonChanged\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x16\n" +
+	"\x06person\x18\x02 \x01(\fR\x06person\x12\x16\n" +
+	"\x06change\x18\x03 \x01(\tR\x06change\x12\x1e\n" +
+	"\n" +
+	"capacities\x18\x04 \x03(\tR\n" +
+	"capacities\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x05 \x01(\fR\tpublicKey\x12\x1e\n" +
+	"\n" +
+	"possession\x18\x06 \x01(\fR\n" +
+	"possession\x12\x16\n" +
+	"\x06digest\x18\a \x01(\fR\x06digest\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x16\n" +
+	"\x06policy\x18\t \x01(\x04R\x06policy\"\x8d\x02\n" +
+	"\n" +
+	"CaseOpened\x12\x1a\n" +
+	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
+	"\x04item\x18\x02 \x01(\tR\x04item\x12'\n" +
+	"\x0fcase_commitment\x18\x03 \x01(\fR\x0ecaseCommitment\x12/\n" +
+	"\x13subject_commitments\x18\x04 \x03(\fR\x12subjectCommitments\x12+\n" +
+	"\x11person_commitment\x18\x05 \x01(\fR\x10personCommitment\x12\"\n" +
+	"\rapplied_at_us\x18\x06 \x01(\x03R\vappliedAtUs\x12$\n" +
+	"\x0eafter_the_fact\x18\a \x01(\bR\fafterTheFact\"\xaf\x01\n" +
+	"\n" +
+	"CaseClosed\x12\x1a\n" +
+	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
+	"\x04item\x18\x02 \x01(\tR\x04item\x12'\n" +
+	"\x0fcase_commitment\x18\x03 \x01(\fR\x0ecaseCommitment\x12+\n" +
+	"\x11person_commitment\x18\x04 \x01(\fR\x10personCommitment\x12\x1b\n" +
+	"\topened_by\x18\x05 \x01(\x04R\bopenedBy\"\x88\x02\n" +
+	"\fConsentGiven\x12\x1c\n" +
+	"\trecipient\x18\x01 \x01(\tR\trecipient\x12\x16\n" +
+	"\x06topics\x18\x02 \x03(\tR\x06topics\x12\x14\n" +
+	"\x05items\x18\x03 \x03(\tR\x05items\x12-\n" +
+	"\x12consent_commitment\x18\x04 \x01(\fR\x11consentCommitment\x12-\n" +
+	"\x12subject_commitment\x18\x05 \x01(\fR\x11subjectCommitment\x12\x14\n" +
+	"\x05means\x18\x06 \x01(\tR\x05means\x12\x16\n" +
+	"\x06weaker\x18\a \x01(\bR\x06weaker\x12 \n" +
+	"\vrepresented\x18\b \x01(\bR\vrepresented\"\xa2\x01\n" +
+	"\x0eConsentRevoked\x12\x1c\n" +
+	"\trecipient\x18\x01 \x01(\tR\trecipient\x12-\n" +
+	"\x12consent_commitment\x18\x02 \x01(\fR\x11consentCommitment\x12-\n" +
+	"\x12subject_commitment\x18\x03 \x01(\fR\x11subjectCommitment\x12\x14\n" +
+	"\x05means\x18\x04 \x01(\tR\x05means\"\xad\x02\n" +
+	"\x15RepresentationChanged\x12\x16\n" +
+	"\x06change\x18\x01 \x01(\tR\x06change\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12 \n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x121\n" +
+	"\x14principal_commitment\x18\x04 \x01(\fR\x13principalCommitment\x12;\n" +
+	"\x19representative_commitment\x18\x05 \x01(\fR\x18representativeCommitment\x12)\n" +
+	"\x10proof_commitment\x18\x06 \x01(\fR\x0fproofCommitment\x12+\n" +
+	"\x11person_commitment\x18\a \x01(\fR\x10personCommitment\"\x9f\x04\n" +
+	"\x0eRecordsChecked\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bconsumer\x18\x03 \x01(\tR\bconsumer\x12\x14\n" +
+	"\x05grant\x18\x04 \x01(\tR\x05grant\x12#\n" +
+	"\rgrant_version\x18\x05 \x01(\rR\fgrantVersion\x12\x18\n" +
+	"\apurpose\x18\x06 \x01(\tR\apurpose\x12\x16\n" +
+	"\x06policy\x18\a \x01(\x04R\x06policy\x12+\n" +
+	"\x11person_commitment\x18\b \x01(\fR\x10personCommitment\x12'\n" +
+	"\x0fcase_commitment\x18\t \x01(\fR\x0ecaseCommitment\x12-\n" +
+	"\x12subject_commitment\x18\n" +
+	" \x01(\fR\x11subjectCommitment\x12\x14\n" +
+	"\x05check\x18\v \x01(\tR\x05check\x12\x1c\n" +
+	"\tthreshold\x18\f \x01(\tR\tthreshold\x12+\n" +
+	"\x11answer_commitment\x18\r \x01(\fR\x10answerCommitment\x12\x18\n" +
+	"\arecords\x18\x0e \x01(\rR\arecords\x12!\n" +
+	"\fdetails_root\x18\x0f \x01(\fR\vdetailsRoot\x12/\n" +
+	"\x13consent_commitments\x18\x10 \x03(\fR\x12consentCommitments\"\xf8\x02\n" +
+	"\x10SubjectsEnrolled\x12\"\n" +
+	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bconsumer\x18\x04 \x01(\tR\bconsumer\x12\x14\n" +
+	"\x05grant\x18\x05 \x01(\tR\x05grant\x12#\n" +
+	"\rgrant_version\x18\x06 \x01(\rR\fgrantVersion\x12\x18\n" +
+	"\aremoved\x18\a \x01(\bR\aremoved\x12\x14\n" +
+	"\x05cause\x18\b \x01(\tR\x05cause\x12/\n" +
+	"\x13subject_commitments\x18\t \x03(\fR\x12subjectCommitments\x12)\n" +
+	"\x10case_commitments\x18\n" +
+	" \x03(\fR\x0fcaseCommitments\x12+\n" +
+	"\x11person_commitment\x18\v \x01(\fR\x10personCommitment\"\x8f\x02\n" +
+	"\x0eRecordDisputed\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bconsumer\x18\x03 \x01(\tR\bconsumer\x12\x14\n" +
+	"\x05index\x18\x04 \x01(\x04R\x05index\x12\x16\n" +
+	"\x06fields\x18\x05 \x03(\rR\x06fields\x12+\n" +
+	"\x11reason_commitment\x18\x06 \x01(\fR\x10reasonCommitment\x12+\n" +
+	"\x11person_commitment\x18\a \x01(\fR\x10personCommitment\x12'\n" +
+	"\x0fcase_commitment\x18\b \x01(\fR\x0ecaseCommitment\"\xaf\x02\n" +
+	"\x0fDisputeAnswered\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bconsumer\x18\x03 \x01(\tR\bconsumer\x12\x18\n" +
+	"\adispute\x18\x04 \x01(\x04R\adispute\x12\x18\n" +
+	"\aoutcome\x18\x05 \x01(\tR\aoutcome\x12,\n" +
+	"\x12corrected_plus_one\x18\x06 \x01(\x04R\x10correctedPlusOne\x12+\n" +
+	"\x11reason_commitment\x18\a \x01(\fR\x10reasonCommitment\x12+\n" +
+	"\x11person_commitment\x18\b \x01(\fR\x10personCommitment\x12\x12\n" +
+	"\x04late\x18\t \x01(\bR\x04late\"A\n" +
+	"\rSnapshotBegun\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\"\xc1\x01\n" +
+	"\rSnapshotEnded\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05begun\x18\x03 \x01(\x04R\x05begun\x12\x12\n" +
+	"\x04held\x18\x04 \x01(\x04R\x04held\x12\x18\n" +
+	"\aremoved\x18\x05 \x01(\x04R\aremoved\x12\x1c\n" +
+	"\tabandoned\x18\x06 \x01(\bR\tabandoned\x12\x1c\n" +
+	"\tsignature\x18\a \x01(\fR\tsignature*\xd6\x01\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rOPERATION_PUT\x10\x01\x12\x14\n" +
@@ -1844,7 +3766,7 @@ func file_huitong_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_huitong_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_huitong_ledger_v1_entry_proto_goTypes = []any{
 	(Operation)(0),                   // 0: huitong.ledger.v1.Operation
 	(*LedgerEntry)(nil),              // 1: huitong.ledger.v1.LedgerEntry
@@ -1861,6 +3783,20 @@ var file_huitong_ledger_v1_entry_proto_goTypes = []any{
 	(*CertificateChanged)(nil),       // 12: huitong.ledger.v1.CertificateChanged
 	(*RecordErased)(nil),             // 13: huitong.ledger.v1.RecordErased
 	(*LedgerRead)(nil),               // 14: huitong.ledger.v1.LedgerRead
+	(*GrantStepped)(nil),             // 15: huitong.ledger.v1.GrantStepped
+	(*StepStatement)(nil),            // 16: huitong.ledger.v1.StepStatement
+	(*PersonChanged)(nil),            // 17: huitong.ledger.v1.PersonChanged
+	(*CaseOpened)(nil),               // 18: huitong.ledger.v1.CaseOpened
+	(*CaseClosed)(nil),               // 19: huitong.ledger.v1.CaseClosed
+	(*ConsentGiven)(nil),             // 20: huitong.ledger.v1.ConsentGiven
+	(*ConsentRevoked)(nil),           // 21: huitong.ledger.v1.ConsentRevoked
+	(*RepresentationChanged)(nil),    // 22: huitong.ledger.v1.RepresentationChanged
+	(*RecordsChecked)(nil),           // 23: huitong.ledger.v1.RecordsChecked
+	(*SubjectsEnrolled)(nil),         // 24: huitong.ledger.v1.SubjectsEnrolled
+	(*RecordDisputed)(nil),           // 25: huitong.ledger.v1.RecordDisputed
+	(*DisputeAnswered)(nil),          // 26: huitong.ledger.v1.DisputeAnswered
+	(*SnapshotBegun)(nil),            // 27: huitong.ledger.v1.SnapshotBegun
+	(*SnapshotEnded)(nil),            // 28: huitong.ledger.v1.SnapshotEnded
 }
 var file_huitong_ledger_v1_entry_proto_depIdxs = []int32{
 	2,  // 0: huitong.ledger.v1.LedgerEntry.published:type_name -> huitong.ledger.v1.RecordPublished
@@ -1872,14 +3808,27 @@ var file_huitong_ledger_v1_entry_proto_depIdxs = []int32{
 	12, // 6: huitong.ledger.v1.LedgerEntry.certificate:type_name -> huitong.ledger.v1.CertificateChanged
 	13, // 7: huitong.ledger.v1.LedgerEntry.erased:type_name -> huitong.ledger.v1.RecordErased
 	14, // 8: huitong.ledger.v1.LedgerEntry.read:type_name -> huitong.ledger.v1.LedgerRead
-	0,  // 9: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
-	3,  // 10: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
-	4,  // 11: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	15, // 9: huitong.ledger.v1.LedgerEntry.stepped:type_name -> huitong.ledger.v1.GrantStepped
+	17, // 10: huitong.ledger.v1.LedgerEntry.person:type_name -> huitong.ledger.v1.PersonChanged
+	18, // 11: huitong.ledger.v1.LedgerEntry.case_opened:type_name -> huitong.ledger.v1.CaseOpened
+	19, // 12: huitong.ledger.v1.LedgerEntry.case_closed:type_name -> huitong.ledger.v1.CaseClosed
+	20, // 13: huitong.ledger.v1.LedgerEntry.consent_given:type_name -> huitong.ledger.v1.ConsentGiven
+	21, // 14: huitong.ledger.v1.LedgerEntry.consent_revoked:type_name -> huitong.ledger.v1.ConsentRevoked
+	22, // 15: huitong.ledger.v1.LedgerEntry.representation:type_name -> huitong.ledger.v1.RepresentationChanged
+	23, // 16: huitong.ledger.v1.LedgerEntry.checked:type_name -> huitong.ledger.v1.RecordsChecked
+	24, // 17: huitong.ledger.v1.LedgerEntry.enrolled:type_name -> huitong.ledger.v1.SubjectsEnrolled
+	25, // 18: huitong.ledger.v1.LedgerEntry.disputed:type_name -> huitong.ledger.v1.RecordDisputed
+	26, // 19: huitong.ledger.v1.LedgerEntry.dispute_answered:type_name -> huitong.ledger.v1.DisputeAnswered
+	27, // 20: huitong.ledger.v1.LedgerEntry.snapshot_begun:type_name -> huitong.ledger.v1.SnapshotBegun
+	28, // 21: huitong.ledger.v1.LedgerEntry.snapshot_ended:type_name -> huitong.ledger.v1.SnapshotEnded
+	0,  // 22: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
+	3,  // 23: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
+	4,  // 24: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_entry_proto_init() }
@@ -1897,6 +3846,19 @@ func file_huitong_ledger_v1_entry_proto_init() {
 		(*LedgerEntry_Certificate)(nil),
 		(*LedgerEntry_Erased)(nil),
 		(*LedgerEntry_Read)(nil),
+		(*LedgerEntry_Stepped)(nil),
+		(*LedgerEntry_Person)(nil),
+		(*LedgerEntry_CaseOpened)(nil),
+		(*LedgerEntry_CaseClosed)(nil),
+		(*LedgerEntry_ConsentGiven)(nil),
+		(*LedgerEntry_ConsentRevoked)(nil),
+		(*LedgerEntry_Representation)(nil),
+		(*LedgerEntry_Checked)(nil),
+		(*LedgerEntry_Enrolled)(nil),
+		(*LedgerEntry_Disputed)(nil),
+		(*LedgerEntry_DisputeAnswered)(nil),
+		(*LedgerEntry_SnapshotBegun)(nil),
+		(*LedgerEntry_SnapshotEnded)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1904,7 +3866,7 @@ func file_huitong_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_ledger_v1_entry_proto_rawDesc), len(file_huitong_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -269,7 +269,19 @@ type ReadOpening struct {
 	// Marshalled Acknowledgement, in the order of the root.
 	Acknowledgements [][]byte `protobuf:"bytes,7,rep,name=acknowledgements,proto3" json:"acknowledgements,omitempty"`
 	// The filter of a ledger search, as text.
-	Filter        string `protobuf:"bytes,8,opt,name=filter,proto3" json:"filter,omitempty"`
+	Filter string `protobuf:"bytes,8,opt,name=filter,proto3" json:"filter,omitempty"`
+	// SHA-256 of the consents that a read rests on, or of the one that is given or
+	// revoked.
+	Consents [][]byte `protobuf:"bytes,9,rep,name=consents,proto3" json:"consents,omitempty"`
+	// Subjects of a case, of an enrolment, or principal and representative.
+	Subjects []*Subject `protobuf:"bytes,10,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	// At the same places as the subjects of an enrolment: their cases.
+	Cases []string `protobuf:"bytes,11,rep,name=cases,proto3" json:"cases,omitempty"`
+	// The answer of a check: "yes", "no" or "not held".
+	Answer string `protobuf:"bytes,12,opt,name=answer,proto3" json:"answer,omitempty"`
+	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	// SHA-256 of the proof of a representation.
+	Proof         []byte `protobuf:"bytes,14,opt,name=proof,proto3" json:"proof,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +370,48 @@ func (x *ReadOpening) GetFilter() string {
 		return x.Filter
 	}
 	return ""
+}
+
+func (x *ReadOpening) GetConsents() [][]byte {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+func (x *ReadOpening) GetSubjects() []*Subject {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *ReadOpening) GetCases() []string {
+	if x != nil {
+		return x.Cases
+	}
+	return nil
+}
+
+func (x *ReadOpening) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+func (x *ReadOpening) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReadOpening) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
 }
 
 // CutProof lets a receiver check a record that was cut to the fields it may see
@@ -544,7 +598,7 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\aWarning\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\x84\x02\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xb4\x03\n" +
 	"\vReadOpening\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\fR\x06secret\x12\x16\n" +
 	"\x06person\x18\x02 \x01(\tR\x06person\x12\x1f\n" +
@@ -554,7 +608,14 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\x03key\x18\x05 \x01(\tR\x03key\x12\x18\n" +
 	"\adetails\x18\x06 \x03(\fR\adetails\x12*\n" +
 	"\x10acknowledgements\x18\a \x03(\fR\x10acknowledgements\x12\x16\n" +
-	"\x06filter\x18\b \x01(\tR\x06filter\"J\n" +
+	"\x06filter\x18\b \x01(\tR\x06filter\x12\x1a\n" +
+	"\bconsents\x18\t \x03(\fR\bconsents\x126\n" +
+	"\bsubjects\x18\n" +
+	" \x03(\v2\x1a.huitong.ledger.v1.SubjectR\bsubjects\x12\x14\n" +
+	"\x05cases\x18\v \x03(\tR\x05cases\x12\x16\n" +
+	"\x06answer\x18\f \x01(\tR\x06answer\x12\x16\n" +
+	"\x06reason\x18\r \x01(\tR\x06reason\x12\x14\n" +
+	"\x05proof\x18\x0e \x01(\fR\x05proof\"J\n" +
 	"\bCutProof\x12\x16\n" +
 	"\x06fields\x18\x01 \x03(\rR\x06fields\x12&\n" +
 	"\x0fsalts_or_hashes\x18\x02 \x03(\fR\rsaltsOrHashes\"\xe5\x02\n" +
@@ -597,15 +658,16 @@ var file_huitong_ledger_v1_opening_proto_depIdxs = []int32{
 	0, // 0: huitong.ledger.v1.RecordOpening.subjects:type_name -> huitong.ledger.v1.Subject
 	2, // 1: huitong.ledger.v1.RecordOpening.warnings:type_name -> huitong.ledger.v1.Warning
 	0, // 2: huitong.ledger.v1.ReadOpening.subject:type_name -> huitong.ledger.v1.Subject
-	1, // 3: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
-	3, // 4: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
-	4, // 5: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
-	6, // 6: huitong.ledger.v1.Evidence.call:type_name -> huitong.ledger.v1.LedgerEntry
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	0, // 3: huitong.ledger.v1.ReadOpening.subjects:type_name -> huitong.ledger.v1.Subject
+	1, // 4: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
+	3, // 5: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
+	4, // 6: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
+	6, // 7: huitong.ledger.v1.Evidence.call:type_name -> huitong.ledger.v1.LedgerEntry
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_opening_proto_init() }

@@ -1,0 +1,1 @@
+-- Persons, groups, and the steps by which grants are agreed.

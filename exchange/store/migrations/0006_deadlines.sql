@@ -1,0 +1,1 @@
+-- Deadlines, the calendar, and settings.

@@ -1,0 +1,1 @@
+-- Cases, consents and representations.

@@ -1,0 +1,1 @@
+-- How often which thresholds were asked.

@@ -1,0 +1,1 @@
+-- Subjects that subscriptions enrolled.

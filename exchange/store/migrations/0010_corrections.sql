@@ -1,0 +1,1 @@
+-- Disputes, full loads and who relied on what.
