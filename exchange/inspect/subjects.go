@@ -67,14 +67,11 @@ func (x *Index) candidates(ctx context.Context, token, topic, from int64, limit 
 // payload is about the subject; nil if the record was erased, or is about
 // others by now.
 func (x *Index) present(ctx context.Context, topic, idx int64, subjectToken []byte) ([]byte, error) {
-	tx := x.DB.Reader()
 	var keyToken, tokens []byte
-	var payload int64
-	err := tx.QueryRowContext(ctx, `SELECT r.key_token, r.payload_idx FROM sealed s
-		JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token WHERE s.idx = $1 AND s.topic = $2`, idx, topic).Scan(&keyToken, &payload)
-	if err == nil {
-		err = tx.QueryRowContext(ctx, "SELECT tokens FROM sealed WHERE idx = $1", payload).Scan(&tokens)
-	}
+	err := x.DB.Reader().QueryRowContext(ctx, `SELECT r.key_token, p.tokens FROM sealed s
+		JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token
+		JOIN sealed p ON p.idx = r.payload_idx
+		WHERE s.idx = $1 AND s.topic = $2`, idx, topic).Scan(&keyToken, &tokens)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -92,6 +92,11 @@ func (l *Lookup) prepare() {
 	l.once.Do(func() {
 		where := l.Select + " WHERE (" + l.Keys[0] + "," + l.Keys[1] + ") IN ("
 		for i, pairs := range chunkPairs {
+			if pairs == 1 {
+				// Without a list to walk, SQLite takes half the time.
+				l.chunks[i] = l.Select + " WHERE " + l.Keys[0] + "=? AND " + l.Keys[1] + "=?"
+				continue
+			}
 			l.chunks[i] = where + "VALUES " + strings.Repeat("(?,?),", pairs-1) + "(?,?))"
 		}
 		l.array = where + "SELECT * FROM unnest($1::bigint[],$2::bytea[]))"
