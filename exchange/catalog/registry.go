@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/settings"
 	"github.com/huitong-bus/huitong/exchange/store"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
@@ -29,6 +31,8 @@ type Registry struct {
 	ofSystem     map[string][][32]byte
 	contracts    map[string]*versions
 	topics       map[string]*Topic
+
+	settings atomic.Pointer[settings.Settings]
 }
 
 // certificate is what the registry keeps of a certificate.
@@ -84,7 +88,25 @@ func (r *Registry) load(ctx context.Context, since uint64) (err error) {
 	if d.topics, err = bodies[cataloguev1.Topic](ctx, r.tx, "SELECT body FROM topics WHERE changed > $1", int64(since)); err != nil {
 		return err
 	}
+	if err := r.loadSettings(ctx, since); err != nil {
+		return err
+	}
 	return r.apply(&d)
+}
+
+// loadSettings reads settings and calendar if they changed.
+func (r *Registry) loadSettings(ctx context.Context, since uint64) error {
+	if r.settings.Load() != nil {
+		changed, err := settings.Changed(ctx, r.tx, since)
+		if err != nil || !changed {
+			return err
+		}
+	}
+	s, err := settings.Read(ctx, r.tx)
+	if err == nil {
+		r.settings.Store(s)
+	}
+	return err
 }
 
 func (r *Registry) apply(d *delta) error {
