@@ -1,0 +1,61 @@
+package contract
+
+import (
+	"cel.dev/cel-go/checker"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Inner is the descriptor that expressions over records are compiled and run by:
+// Descriptor, with its names put apart from those that are linked into the
+// program. OwnText takes what it adds out of a message for people.
+func (c *Contract) Inner() protoreflect.MessageDescriptor { return c.inner }
+
+// OwnText takes out of a message for people what Inner adds to names.
+func OwnText(text string) string { return ownText(text) }
+
+// Estimator tells CEL's cost estimator how large the parts of a variable can be
+// that is a list of at most n of the contract's records, of each bytes on
+// average: lists and texts are as long as the contract's own max_items and
+// max_len allow, and no longer than that.
+func (c *Contract) Estimator(variable string, n, each uint64) checker.CostEstimator {
+	return &listSizes{variable: variable, n: n, each: each, one: sizes{message: c.inner, shape: &shape{layouts: c.layouts}}}
+}
+
+// listSizes are the sizes of a list of records.
+type listSizes struct {
+	variable string
+	n, each  uint64
+	one      sizes
+}
+
+// EstimateSize implements checker.CostEstimator. What comes from no record is
+// left to CEL.
+func (s *listSizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+	path := n.Path()
+	switch {
+	case len(path) == 0 || path[0] != s.variable:
+		return nil
+	case len(path) == 1:
+		return &checker.SizeEstimate{Max: s.n}
+	case len(path) == 2:
+		return &checker.SizeEstimate{Max: 1}
+	}
+	// "records", "@items", then the path within a record.
+	within := append([]string{"this"}, path[2:]...)
+	size := s.one.EstimateSize(atPath{n, within})
+	size.Max = min(size.Max, s.each)
+	return size
+}
+
+// EstimateCallCost implements checker.CostEstimator.
+func (s *listSizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+	return nil
+}
+
+// atPath is a node as if it stood elsewhere.
+type atPath struct {
+	checker.AstNode
+	path []string
+}
+
+func (n atPath) Path() []string { return n.path }

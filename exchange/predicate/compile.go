@@ -1,0 +1,180 @@
+package predicate
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/env"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/huitong-bus/huitong/exchange/contract"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+)
+
+const (
+	varRecords   = "records"
+	varThreshold = "threshold"
+	varToday     = "today"
+	// interruptEvery is after how many steps of a macro the deadline is looked at.
+	interruptEvery = 256
+	// maxNodes and maxDepth bound an expression before it is looked at closer.
+	maxNodes = 1000
+	maxDepth = 64
+)
+
+// functions are what a predicate may use of CEL's own library. Left out are
+// those that search by pattern, that hide a type, or that look up a time zone.
+var functions = strings.Fields(`_&&_ _||_ !_ _?_:_ _==_ _!=_ _<_ _<=_ _>_ _>=_ _+_ _-_ _*_ _/_ _%_ -_ @in _[_]
+	@not_strictly_false size contains startsWith endsWith int uint double timestamp duration`)
+
+// base is the environment that all predicates share, made once.
+var base = sync.OnceValues(func() (*cel.Env, error) {
+	subset := env.NewLibrarySubset()
+	for _, name := range functions {
+		subset.AddIncludedFunctions(env.NewFunction(name))
+	}
+	return cel.NewCustomEnv(
+		cel.StdLib(cel.StdLibSubset(subset)),
+		cel.CrossTypeNumericComparisons(true),
+		cel.ExpressionNodeLimit(maxNodes), cel.ExpressionNestingDepthLimit(maxDepth), cel.ParserRecursionLimit(maxDepth),
+		cel.Variable(varToday, cel.StringType),
+		cel.Lib(library{}),
+	)
+})
+
+// program compiles a check's expression and refuses one that reads or costs more
+// than it may.
+func (v *verdict) program(check *accessv1.GrantCheck, k *contract.Contract) cel.Program {
+	fail := func(err error) cel.Program {
+		v.add("predicate", "check.predicate", firstLine(contract.OwnText(err.Error())))
+		return nil
+	}
+	record := cel.ObjectType(string(k.Inner().FullName()))
+	opts := []cel.EnvOption{
+		cel.Types(dynamicpb.NewMessage(k.Inner())), cel.Container(string(k.Inner().ParentFile().Package())),
+		cel.Variable(varRecords, cel.ListType(record)),
+	}
+	if len(check.Thresholds) > 0 {
+		opts = append(opts, cel.Variable(varThreshold, cel.IntType))
+	}
+	shared, err := base()
+	if err != nil {
+		return fail(err)
+	}
+	in, err := shared.Extend(opts...)
+	if err != nil {
+		return fail(err)
+	}
+	checked, issues := in.Compile(check.Predicate)
+	if issues.Err() != nil {
+		return fail(issues.Err())
+	}
+	if checked.OutputType() != cel.BoolType {
+		v.add("predicate", "check.predicate", "gives no bool")
+		return nil
+	}
+	v.look(check, checked, record)
+	if v.bad() {
+		return nil
+	}
+	v.cost(in, checked, k)
+	if v.bad() {
+		return nil
+	}
+	p, err := in.Program(checked,
+		cel.CostLimit(MaxCost), cel.CostTracking(runtimeCosts{}), cel.InterruptCheckFrequency(interruptEvery))
+	if err != nil {
+		return fail(err)
+	}
+	return p
+}
+
+// cost refuses an expression that may cost too much.
+func (v *verdict) cost(in *cel.Env, checked *cel.Ast, k *contract.Contract) {
+	cost, err := in.EstimateCost(checked, &staticCosts{k.Estimator(varRecords, MaxRecords, MaxBytes/MaxRecords)})
+	switch {
+	case err != nil:
+		v.add("predicate", "check.predicate", "its cost cannot be estimated")
+	case cost.Max > MaxCost:
+		v.add("predicate", "check.cost", "may cost "+strconv.FormatUint(cost.Max, 10)+" steps over "+strconv.Itoa(MaxRecords)+
+			" records, the limit is "+strconv.Itoa(MaxCost)+"; go over records fewer times, or bound the contract's lists with max_items and its texts with max_len")
+	}
+}
+
+// look refuses an expression that selects a field of a record that the check does
+// not name, that hides the type of what it selects from, that makes messages, or
+// that nests macros too deep.
+func (v *verdict) look(check *accessv1.GrantCheck, checked *cel.Ast, record *cel.Type) {
+	native := checked.NativeRep()
+	used := false
+	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		switch e.Kind() {
+		case ast.IdentKind:
+			used = used || e.AsIdent() == varThreshold
+		case ast.StructKind:
+			v.add("predicate", "check.predicate", "makes a message; a predicate only reads")
+		case ast.CallKind:
+			v.compares(native, e.AsCall())
+		case ast.SelectKind:
+			s := e.AsSelect()
+			switch t := native.GetType(s.Operand().ID()); {
+			case t.Kind() == types.DynKind || t.Kind() == types.AnyKind:
+				v.add("predicate", "check.fields", "selects a field of a value whose type is not known beforehand")
+			case t.IsExactType(record) && !slices.Contains(check.Fields, s.FieldName()):
+				v.add("predicate", "check.fields", "reads the field "+s.FieldName()+", which the check does not name")
+			}
+		}
+	}))
+	if nesting(ast.NavigateAST(native)) > maxNesting {
+		v.add("predicate", "check.cost", "has more than "+strconv.Itoa(maxNesting)+" macros within each other")
+	}
+	if len(check.Thresholds) > 0 && !used {
+		v.add("predicate", "check.threshold", "does not use the threshold that the caller chooses")
+	}
+}
+
+// compares refuses comparing what has no bounded size: messages, and lists.
+func (v *verdict) compares(native *ast.AST, call ast.CallExpr) {
+	switch call.FunctionName() {
+	case operators.Equals, operators.NotEquals, operators.In:
+	default:
+		return
+	}
+	switch t := native.GetType(call.Args()[0].ID()); t.Kind() {
+	case types.StructKind, types.ListKind, types.MapKind, types.DynKind, types.AnyKind:
+		v.add("predicate", "check.cost", "compares whole records or lists; compare single values")
+	}
+}
+
+// nesting is how many comprehensions stand within each other.
+func nesting(e ast.NavigableExpr) int {
+	deepest := 0
+	for _, c := range ast.MatchDescendants(e, ast.KindMatcher(ast.ComprehensionKind)) {
+		depth := 0
+		for at, ok := c, true; ok; at, ok = at.Parent() {
+			if at.Kind() == ast.ComprehensionKind {
+				depth++
+			}
+		}
+		deepest = max(deepest, depth)
+	}
+	return deepest
+}
+
+// firstLine gives the first of the compiler's lines, without its place.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	if _, rest, found := strings.Cut(line, "<input>:"); found {
+		line = rest
+	}
+	if r := []rune(line); len(r) > 200 {
+		line = string(r[:200]) + "…"
+	}
+	return line
+}
