@@ -8,6 +8,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
@@ -17,6 +18,7 @@ type question struct {
 	Request
 	topic *catalog.Topic
 	own   bool // the topic is the caller's own
+	board bool // the topic is one of the exchange's own
 	day   int32
 	mode  cataloguev1.DeliveryMode
 }
@@ -74,7 +76,7 @@ const maxReference = 128
 // rules are what a question must pass before grants are looked at.
 var rules = []rule{
 	{"role.department", fault.Denied,
-		is(func(q *question) bool { return !q.Caller.Roles.Has(identity.Department) }, onTopic...),
+		is(func(q *question) bool { return !q.Caller.Roles.Has(identity.Department) && !q.readsBoard() }, onTopic...),
 		"records are exchanged between department systems; the caller has no such role"},
 	{"role.ledger", fault.Denied,
 		is(func(q *question) bool {
@@ -90,6 +92,9 @@ var rules = []rule{
 	{"topic.withdrawn", fault.Denied,
 		is(func(q *question) bool { return !q.topic.Active() }, onTopic...),
 		"the topic was withdrawn"},
+	{"topic.reserved", fault.Denied,
+		is(func(q *question) bool { return q.board }, Publish),
+		"only the exchange itself publishes on its own topics"},
 	{"topic.owner", fault.Denied,
 		is(func(q *question) bool { return !q.own }, Publish),
 		"only the topic's provider publishes on it"},
@@ -114,7 +119,7 @@ var rules = []rule{
 		}, reading...),
 		"the topic is not shared, on the legal basis that the catalogue names"},
 	{"topic.delivery_mode", fault.Denied,
-		is(func(q *question) bool { return !q.own && !q.topic.Delivers(q.mode) }, reading...),
+		is(func(q *question) bool { return (!q.own || q.board) && !q.topic.Delivers(q.mode) }, reading...),
 		"the topic does not offer this delivery mode"},
 }
 
@@ -195,7 +200,7 @@ func (p *Policy) Decide(r Request) Decision {
 	}
 	if q.topic != nil {
 		d.Topic, d.Provider = q.topic.Name, q.topic.Provider
-		q.own = q.topic.Provider == caller.Participant
+		q.own, q.board = q.topic.Provider == caller.Participant, verify.OwnTopic(q.topic.Name)
 	}
 	for i := range rules {
 		if rules[i].refuses(&q) {
@@ -221,12 +226,14 @@ func (p *Policy) allow(q *question, d Decision) Decision {
 		d.All = q.Caller.Roles.Has(identity.Auditor)
 	case !slices.Contains(reading, q.Action):
 		return d.refuse(fault.Denied, "action.unknown", "no rule allows this")
+	case q.board:
+		return q.readBoard(d)
 	case q.own:
 	case q.Action == Query && q.topic.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL:
 	default:
 		return p.byGrant(q, d)
 	}
-	d.Allow = true
+	d.Allow, d.Scope = true, ScopeAll
 	return d
 }
 
@@ -242,7 +249,7 @@ func (p *Policy) byGrant(q *question, d Decision) Decision {
 			}
 			failed := firstRefusal(q, g)
 			if failed < 0 {
-				d.Allow, d.Grant, d.Fields = true, g, g.Fields(q.topic)
+				d.Allow, d.Grant, d.Fields, d.Scope = true, g, g.Fields(q.topic), g.Scope()
 				return d
 			}
 			if failed > best {

@@ -40,6 +40,14 @@ type mask struct {
 // Message gives the grant as the API shows it; the caller does not change it.
 func (g *Grant) Message() *accessv1.Grant { return g.message }
 
+// Scope is about whom the granted records may be.
+func (g *Grant) Scope() Scope {
+	if g.scope == accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS {
+		return ScopeEnrolled
+	}
+	return ScopeAll
+}
+
 // Fields gives the numbers of the granted fields in every version of the
 // topic's contract.
 func (g *Grant) Fields(t *catalog.Topic) []uint32 {

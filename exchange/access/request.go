@@ -108,6 +108,20 @@ type ConsentFacts struct {
 	Digests [][]byte
 }
 
+// Scope is about whom the records may be that a reading lets leave.
+type Scope uint8
+
+// The scopes. The zero value is about nobody.
+const (
+	// ScopeAll is all records of the topic.
+	ScopeAll Scope = iota + 1
+	// ScopeEnrolled is the subjects that the subscription enrolled.
+	ScopeEnrolled
+	// ScopeOwn is the reader's own participant: the records that name it as a
+	// subject, by its unified social credit code (type 001).
+	ScopeOwn
+)
+
 // Decision answers a request.
 type Decision struct {
 	Allow bool
@@ -123,6 +137,8 @@ type Decision struct {
 	// Fields are the numbers of the fields that may leave, ascending; nil is all
 	// of them.
 	Fields []uint32
+	// Scope is about whom the records may be.
+	Scope Scope
 	// All says of a ledger read that it may see entries of every participant.
 	All bool
 	// Policy is the count at which the decision was made.
