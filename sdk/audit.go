@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"io"
+	"strings"
 
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -17,6 +18,9 @@ type Audit struct {
 	// SignedCalls had the publisher's signature, which was checked against the
 	// certificate that the ledger says was issued to it; UnsignedCalls had none.
 	SignedCalls, UnsignedCalls uint64
+	// SnapshotCalls are removals that the end of a full load asks for, whose
+	// signature was checked if it has one.
+	SnapshotCalls uint64
 	// Certificates is how many were issued or renewed.
 	Certificates uint64
 }
@@ -26,6 +30,8 @@ type Audit struct {
 // issue the ledger itself records. It needs neither the exchange nor any secret.
 func AuditExport(r io.Reader, checkpoint, ledgerKey string) (*Audit, error) {
 	a := &auditor{audit: Audit{Kinds: map[string]uint64{}}, keys: map[string]crypto.PublicKey{}}
+	origin, _, _ := strings.Cut(ledgerKey, "+")
+	a.snapshots = verify.Snapshots{Origin: origin, Key: func(fingerprint []byte) crypto.PublicKey { return a.keys[string(fingerprint)] }}
 	if _, err := VerifyExport(r, checkpoint, ledgerKey, a.entry); err != nil {
 		return nil, err
 	}
@@ -35,7 +41,8 @@ func AuditExport(r io.Reader, checkpoint, ledgerKey string) (*Audit, error) {
 type auditor struct {
 	audit Audit
 	// keys has the public key of each certificate by its fingerprint.
-	keys map[string]crypto.PublicKey
+	keys      map[string]crypto.PublicKey
+	snapshots verify.Snapshots
 	// call has the entries of the call being read, and who made it.
 	call        []*ledgerv1.RecordPublished
 	first       uint64
@@ -56,6 +63,9 @@ func (a *auditor) entry(e *ledgerv1.LedgerEntry) error {
 		if err := a.endCall(); err != nil {
 			return err
 		}
+	}
+	if err := a.snapshots.Entry(e); err != nil {
+		return unproven("entry %d: %w", e.GetIndex(), err)
 	}
 	switch {
 	case published != nil:
@@ -83,9 +93,14 @@ func (a *auditor) endCall() error {
 		return nil
 	}
 	statements, signature, err := verify.CallOf(a.call)
+	removals := verify.BySnapshot(a.call)
 	a.call = a.call[:0]
 	if err != nil {
 		return unproven("the call of entry %d: %w", a.first, err)
+	}
+	if len(signature) == 0 && removals {
+		a.audit.SnapshotCalls++
+		return nil
 	}
 	if len(signature) == 0 {
 		a.audit.UnsignedCalls++

@@ -26,6 +26,8 @@ type item struct {
 	source *exchangev1.SourcePosition
 	// ctx is the waiting caller's; nil if nobody waits.
 	ctx context.Context
+	// load is the full load that it is part of; nil if none.
+	load *FullLoad
 }
 
 // overhead is about what a publication takes on the wire beside its content.
@@ -50,7 +52,7 @@ func (p *Publisher) prepare(ctx context.Context, pub *Publication) (*item, error
 		SourceVersion: pub.SourceVersion, IfIndexPlusOne: pub.IfIndexPlusOne,
 	}}
 	it.done = make(chan struct{})
-	it.source = position(pub)
+	it.source, it.load = position(pub), pub.load
 	if !p.cfg.Unsigned || !p.cfg.Unverified {
 		it.wire.Secret = secrets.take(verify.SecretSize)
 	}

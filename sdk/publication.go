@@ -67,6 +67,9 @@ type Publication struct {
 	// WithSourcePosition.
 	Source   string
 	Position []byte
+
+	// load is the full load that it is part of; nil if none.
+	load *FullLoad
 }
 
 // PublishOption sets a field of a Publication.

@@ -77,6 +77,9 @@ func (p *Publisher) wake() {
 // answer gives an item its result; whoever waits for it goes on.
 func (p *Publisher) answer(it *item, r *Receipt, err error) {
 	it.result = Result{Receipt: r, Err: err}
+	if it.load != nil {
+		it.load.answered(r, err)
+	}
 	close(it.done)
 	p.room.Release(it.cost)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 )
 
@@ -29,7 +30,9 @@ type Report struct {
 	Records      uint64
 	// SignedCalls had a publisher's signature, which was checked.
 	SignedCalls, UnsignedCalls uint64
-	Acknowledgements           uint64
+	// SnapshotCalls are removals that the signed end of a full load asks for.
+	SnapshotCalls    uint64
+	Acknowledgements uint64
 	// Objects is how many rows of the catalogue, grants and subscriptions were
 	// compared with the ledger.
 	Objects uint64
@@ -107,6 +110,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c := &checker{keyring: keyring, options: o, report: &Report{}}
 	c.source = source{db: db, keys: keyring, log: slog.New(slog.DiscardHandler)}
 	c.verify.certificates = map[string]*certificate{}
+	c.verify.snapshots = verify.Snapshots{Origin: keyring.Origin(), Key: c.verify.key}
 	c.objects.seen = map[objectID]*object{}
 	c.layouts = layouts{known: map[contractID]*layout{}}
 	return c

@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"database/sql"
@@ -99,6 +100,9 @@ func (c *checker) checkEntry(ctx context.Context, r *row) error {
 	c.replay.at = entry.AtUs
 	if err := c.verify.issuedTo(entry); err != nil {
 		return err
+	}
+	if err := c.verify.snapshots.Entry(entry); err != nil {
+		return wrong("ledger", r.index, "%v", err)
 	}
 	if published := entry.GetPublished(); published != nil {
 		return c.checkPublication(ctx, r, published)
@@ -236,11 +240,20 @@ type certificate struct {
 // signatures checks who signed what, by the certificates known so far.
 type signatures struct {
 	certificates map[string]*certificate
+	snapshots    verify.Snapshots
 	// call holds the entries of the call being read, and who made it.
 	call  []*ledgerv1.RecordPublished
 	first uint64
 	actor string
 	by    string
+}
+
+// key gives the public key of a certificate that was issued.
+func (s *signatures) key(fingerprint []byte) crypto.PublicKey {
+	if known := s.certificates[string(fingerprint)]; known != nil {
+		return known.parsed.PublicKey
+	}
+	return nil
 }
 
 // issuedTo checks that an entry's certificate was issued to its actor.
@@ -295,9 +308,14 @@ func (s *signatures) endCall(report *Report) error {
 		return nil
 	}
 	statements, signature, err := verify.CallOf(s.call)
+	removals := verify.BySnapshot(s.call)
 	s.call = s.call[:0]
 	if err != nil {
 		return wrong("ledger", s.first, "%v", err)
+	}
+	if len(signature) == 0 && removals {
+		report.SnapshotCalls++
+		return nil
 	}
 	if len(signature) == 0 {
 		report.UnsignedCalls++

@@ -13,7 +13,7 @@ import (
 // checkRest looks at what is no evidence: whether it fits what the ledger knows.
 func (c *checker) checkRest(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{
-		c.checkPositions, c.checkStreamErasures, c.checkUse, c.checkLanes, c.checkDeadLetters, c.checkPending,
+		c.checkPositions, c.checkStreamErasures, c.checkUse, c.checkLanes, c.checkDeadLetters, c.checkPending, c.checkFullLoads,
 	} {
 		if err := check(ctx); err != nil {
 			return err

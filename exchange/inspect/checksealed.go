@@ -41,6 +41,11 @@ func (c *checker) checkPublication(ctx context.Context, r *row, p *ledgerv1.Reco
 		return wrong("sealed", r.index, "prev is no entry before it")
 	}
 	c.replay.sealed++
+	if p.SnapshotPlusOne != 0 {
+		if err := checkRemoved(r, c.verify.snapshots.Topics()[p.Topic]); err != nil {
+			return err
+		}
+	}
 	switch {
 	case p.Operation == ledgerv1.Operation_OPERATION_ERASE:
 		return c.checkEraser(r)

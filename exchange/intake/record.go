@@ -211,15 +211,30 @@ func (c *check) content(p *exchangev1.Publication, t *topicCheck, r *journal.Rec
 
 // seal makes the commitments that every operation has, the statement, and the
 // sealed opening.
-func (c *check) seal(topic string, r *journal.Record, opening *ledgerv1.RecordOpening) (err error) {
+func (c *check) seal(topic string, r *journal.Record, opening *ledgerv1.RecordOpening) error {
+	return seal(c.in.Keys, c.in.Journal.Head().Origin, topic, r, opening)
+}
+
+func seal(keys Keys, origin, topic string, r *journal.Record, opening *ledgerv1.RecordOpening) (err error) {
 	secret := opening.Secret
 	r.Leaf.KeyCommitment = verify.CommitText(verify.Key, 0, secret, opening.Key)
 	r.Leaf.ReasonCommitment = verify.CommitText(verify.Reason, 0, secret, opening.Reason)
 	r.Leaf.SuccessorCommitment = verify.CommitText(verify.Successor, 0, secret, opening.Successor)
 	r.Statement = verify.StatementOf(r.Leaf).LeafHash()
-	r.KeyToken = c.in.Keys.Token(identity.TokenRecord, topic, opening.Key)
-	r.Sealed, err = journal.SealRecord(c.in.Keys, c.in.Journal.Head().Origin, topic, r.KeyToken, opening)
+	r.KeyToken = keys.Token(identity.TokenRecord, topic, opening.Key)
+	r.Sealed, err = journal.SealRecord(keys, origin, topic, r.KeyToken, opening)
 	return err
+}
+
+// Own makes a publication without content that the exchange itself makes of a
+// record, by its key: leaf says everything but the commitments.
+func Own(keys Keys, origin string, leaf *ledgerv1.RecordPublished, key, reason string) (*journal.Record, error) {
+	secret, err := newSecret()
+	if err != nil {
+		return nil, err
+	}
+	r := &journal.Record{Leaf: leaf, ValidFrom: minDay, ValidUntil: maxDay}
+	return r, seal(keys, origin, leaf.Topic, r, &ledgerv1.RecordOpening{Secret: secret, Key: key, Reason: reason})
 }
 
 func tooLarge(n, limit int) error {

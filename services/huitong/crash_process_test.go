@@ -230,3 +230,17 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// everyMoment gives a wait of a moment, which ends the test once patience does.
+func everyMoment(t *testing.T) func() {
+	t.Helper()
+	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(patience)
+	t.Cleanup(tick.Stop)
+	return func() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it does not come about")
+		}
+	}
+}

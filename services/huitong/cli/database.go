@@ -83,7 +83,7 @@ func (a *app) printReport(r *inspect.Report, took time.Duration) error {
 	if a.json() {
 		v := map[string]any{
 			"ok": r.Wrong == nil, "entries": r.Entries, "publications": r.Publications, "erased": r.Erased, "records": r.Records,
-			"signed_calls": r.SignedCalls, "unsigned_calls": r.UnsignedCalls, "acknowledgements": r.Acknowledgements,
+			"signed_calls": r.SignedCalls, "unsigned_calls": r.UnsignedCalls, "snapshot_calls": r.SnapshotCalls, "acknowledgements": r.Acknowledgements,
 			"objects": r.Objects, "checkpoint": r.Checkpoint, "seconds": took.Seconds(),
 		}
 		if w := r.Wrong; w != nil {

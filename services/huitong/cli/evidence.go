@@ -277,7 +277,7 @@ func (a *app) printAudit(audit *sdk.Audit) error {
 	if a.json() {
 		return a.printValue(map[string]any{
 			"ok": true, "entries": audit.Entries, "kinds": audit.Kinds, "certificates": audit.Certificates,
-			"signed_calls": audit.SignedCalls, "unsigned_calls": audit.UnsignedCalls,
+			"signed_calls": audit.SignedCalls, "unsigned_calls": audit.UnsignedCalls, "snapshot_calls": audit.SnapshotCalls,
 		})
 	}
 	a.printf("%d entries make the tree of the signed checkpoint\n%d signatures of publishers are right, %d calls are unsigned; %d certificates were issued\n",

@@ -37,6 +37,8 @@ type load struct {
 	begin    *sourcePosition
 	rejects  *rejectFile
 	started  time.Time
+	// full is the full load that the lines are of; nil if they are of none.
+	full *fullLoad
 
 	room    *semaphore.Weighted
 	settled atomic.Pointer[sourcePosition]
@@ -63,7 +65,7 @@ func (l *load) run(ctx context.Context) error {
 	if l.dry {
 		return l.check(ctx)
 	}
-	p := l.client.Publisher(sdk.PublisherConfig{Unsigned: l.unsigned})
+	p := l.publisher()
 	l.room = semaphore.NewWeighted(bytesUnderWay)
 	reading, stop := context.WithCancelCause(ctx)
 	jobs, collected := make(chan *job, linesUnderWay), make(chan error, 1)
@@ -88,6 +90,13 @@ func (l *load) run(ctx context.Context) error {
 		return fatal
 	}
 	return errors.Join(err, closed)
+}
+
+func (l *load) publisher() *sdk.Publisher {
+	if l.full != nil {
+		return l.full.publisher
+	}
+	return l.client.Publisher(sdk.PublisherConfig{Unsigned: l.unsigned})
 }
 
 // read hands line after line over. The last one waits until all others are
@@ -144,7 +153,11 @@ func (h *handover) hand(ctx context.Context, line *line, position *sourcePositio
 			pub.Source, pub.Position = l.source, position.encode()
 		}
 	}
-	if j.pending, j.err = h.publisher.PublishAsync(ctx, pub); ctx.Err() != nil {
+	publish := h.publisher.PublishAsync
+	if l.full != nil {
+		publish = l.full.load.PublishAsync
+	}
+	if j.pending, j.err = publish(ctx, pub); ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return h.put(ctx, j)

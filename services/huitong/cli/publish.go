@@ -23,6 +23,7 @@ type publishFlags struct {
 	restart   bool
 	dry       bool
 	unsigned  bool
+	full      fullFlags
 }
 
 const longPublish = `Publishes records from a file, one JSON object a line (protobuf-JSON of the topic's
@@ -38,6 +39,11 @@ with the records, how far the file was published. A file that only grew goes on
 after its old end; another file under the same name begins anew. Standard input
 does so if --source names it.
 
+With --full the file is everything that the source holds: records that are held and
+that it does not mention are removed at the end. If a line is refused, nothing is
+removed: correct it and publish the file again. If more would go than the exchange
+lets go unasked, it says how many; "huitong full-load end" confirms the number.
+
 Other operations than put take the record's --key, or a file with one
 {"key": …, "reason": …, "successor": …, "effective_at": …} a line.`
 
@@ -49,6 +55,7 @@ func (a *app) publishCommand() *cobra.Command {
 		Long:  longPublish,
 		Example: `  huitong publish person persons.jsonl --rejects rejects.jsonl
   huitong publish person persons.jsonl --dry-run
+  huitong publish person everybody.jsonl --full
   huitong publish person --operation revoke --key 999999199001010016 --reason 登记错误
   huitong publish person revocations.jsonl --operation revoke`,
 		Args: cobra.RangeArgs(1, 2),
@@ -56,6 +63,9 @@ func (a *app) publishCommand() *cobra.Command {
 			f.topic = args[0]
 			var err error
 			if f.template.operation, err = parseOperation(f.operation); err != nil {
+				return err
+			}
+			if err := f.full.check(&f); err != nil {
 				return err
 			}
 			if len(args) == 1 {
@@ -76,6 +86,7 @@ func (a *app) publishCommand() *cobra.Command {
 	fs.BoolVar(&f.restart, "restart", false, "begin at the first line, whatever was published before")
 	fs.BoolVar(&f.unsigned, "unsigned", false, "do not sign; topics that require signatures refuse that")
 	fs.BoolVar(&f.dry, "dry-run", false, "check every line, publish nothing")
+	f.full.add(fs)
 	return c
 }
 
@@ -123,16 +134,22 @@ func (a *app) publishFile(ctx context.Context, c *sdk.Client, f *publishFlags, f
 		return err
 	}
 	// A topic that is not there is told before the first line is read.
-	if _, err := catalogue(c).GetTopic(ctx, &cataloguev1.GetTopicRequest{Name: f.topic}); err != nil {
+	var err error
+	if _, err = catalogue(c).GetTopic(ctx, &cataloguev1.GetTopicRequest{Name: f.topic}); err != nil {
 		return fault.FromStatus(err)
 	}
 	source := f.source
-	if source == "" && file != "-" {
+	if source == "" && file != "-" && !f.full.on {
 		source = sourceName(f.topic, filepath.Base(file))
 	}
 	l := &load{
 		app: a, client: c, template: &f.template, source: source, dry: f.dry, unsigned: f.unsigned,
 		refused: tally{}, warned: tally{}, started: time.Now(),
+	}
+	if f.full.on {
+		if l.full, err = l.beginFull(ctx); err != nil {
+			return err
+		}
 	}
 	in, err := l.open(ctx, file, f.restart)
 	if err != nil {
@@ -146,6 +163,9 @@ func (a *app) publishFile(ctx context.Context, c *sdk.Client, f *publishFlags, f
 	}
 	err = l.run(ctx)
 	err = errors.Join(err, l.rejects.close())
+	if l.full != nil {
+		return l.endFull(ctx, &f.full, err, f.rejects)
+	}
 	return l.report(err, f.rejects)
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -37,18 +38,20 @@ func (c *counts) accept(r *sdk.Receipt) {
 
 // summary is the result of a run.
 type summary struct {
-	Topic     string      `json:"topic"`
-	DryRun    bool        `json:"dry_run,omitempty"`
-	AfterLine int64       `json:"after_line,omitempty"`
-	Accepted  int64       `json:"accepted"`
-	Repeated  int64       `json:"repeated"`
-	Refused   int64       `json:"refused"`
-	Warned    int64       `json:"warned"`
-	First     uint64      `json:"first_entry,omitempty"`
-	Last      uint64      `json:"last_entry,omitempty"`
-	Seconds   float64     `json:"seconds"`
-	ByRule    []ruleCount `json:"refused_by_rule,omitempty"`
-	Warnings  []ruleCount `json:"warned_by_rule,omitempty"`
+	Topic     string  `json:"topic"`
+	DryRun    bool    `json:"dry_run,omitempty"`
+	AfterLine int64   `json:"after_line,omitempty"`
+	Accepted  int64   `json:"accepted"`
+	Repeated  int64   `json:"repeated"`
+	Refused   int64   `json:"refused"`
+	Warned    int64   `json:"warned"`
+	First     uint64  `json:"first_entry,omitempty"`
+	Last      uint64  `json:"last_entry,omitempty"`
+	Seconds   float64 `json:"seconds"`
+	// FullLoad says how a full load ended.
+	FullLoad json.RawMessage `json:"full_load,omitempty"`
+	ByRule   []ruleCount     `json:"refused_by_rule,omitempty"`
+	Warnings []ruleCount     `json:"warned_by_rule,omitempty"`
 }
 
 func (l *load) summary() *summary {
@@ -64,6 +67,13 @@ func (l *load) summary() *summary {
 // report prints the result and turns it into the command's end.
 func (l *load) report(err error, rejects string) error {
 	s := l.summary()
+	if l.full != nil && l.full.ended != nil {
+		text, failed := compact(l.full.ended)
+		if failed != nil {
+			return failed
+		}
+		s.FullLoad = text
+	}
 	if printed := l.app.printSummary(s); printed != nil {
 		return errors.Join(err, printed)
 	}

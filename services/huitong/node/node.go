@@ -21,6 +21,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/query"
+	"github.com/huitong-bus/huitong/exchange/snapshot"
 	"github.com/huitong-bus/huitong/exchange/store"
 	"github.com/huitong-bus/huitong/exchange/subscription"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
@@ -43,6 +44,7 @@ type Node struct {
 
 	refusals      *access.Refusals
 	subscriptions *subscription.Manager
+	loads         *snapshot.Loads
 	server        *rpc.Server
 	listener      net.Listener
 	broken        chan error
@@ -83,6 +85,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.openBus()
 	n.openSubscriptions()
+	n.openLoads()
 	return n.openServer()
 }
 
@@ -156,6 +159,13 @@ func (n *Node) openSubscriptions() {
 	n.closing(func(ctx context.Context) error { n.subscriptions.Close(ctx); return nil })
 }
 
+func (n *Node) openLoads() {
+	n.loads = snapshot.Open(snapshot.Config{
+		DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring, Log: n.Log,
+	})
+	n.closing(func(context.Context) error { n.loads.Close(); return nil })
+}
+
 func (n *Node) openServer() error {
 	n.server = rpc.NewServer(rpc.Config{
 		Identity: n.Identity, Callers: n.Catalogue, Refusals: n.refusals, Clock: n.Clock, Log: n.Log,
@@ -164,6 +174,7 @@ func (n *Node) openServer() error {
 	cataloguev1.RegisterCatalogueServiceServer(n.server, &rpc.CatalogueService{Catalogue: n.Catalogue, Identity: n.Identity})
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
+	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})
 	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())
 	n.closing(func(ctx context.Context) error { n.server.Close(ctx); return nil })
 	return nil

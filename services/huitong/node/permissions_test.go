@@ -119,18 +119,20 @@ func newPermissions(t *testing.T) *permissions {
 	return p
 }
 
-// clientsOf are the four services over one connection.
+// clientsOf are the services over one connection.
 type clientsOf struct {
 	exchangev1.ExchangeServiceClient
 	cataloguev1.CatalogueServiceClient
 	accessv1.AccessServiceClient
 	ledgerv1.LedgerServiceClient
+	exchangev1.SnapshotServiceClient
 }
 
 func over(c grpc.ClientConnInterface) clientsOf {
 	return clientsOf{
 		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
 		accessv1.NewAccessServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
+		exchangev1.NewSnapshotServiceClient(c),
 	}
 }
 
@@ -201,7 +203,7 @@ func (p *permissions) rows() []matrixRow {
 	watchers := map[string]string{"g": "ok", "M": "ok", "": notTheirs}
 	everybody := map[string]string{"": "ok"}
 	past := &ledgerv1.EntryFilter{Until: timestamppb.New(timestamppb.Now().AsTime().AddDate(-1, 0, 0)), FromIndex: 1}
-	return []matrixRow{
+	rows := []matrixRow{
 		{"exchange.Publish", func(ctx context.Context, c clientsOf) error {
 			r, err := c.Publish(ctx, unsigned)
 			if p := problemIn(r); err == nil && p != nil {
@@ -381,12 +383,13 @@ func (p *permissions) rows() []matrixRow {
 			return tried(c.GetTile(ctx, &ledgerv1.GetTileRequest{Width: 1}))
 		}, everybody},
 	}
+	return append(rows, p.snapshotRows()...)
 }
 
-// methodsOf lists the methods of the four services, as the table names them.
+// methodsOf lists the methods of the services, as the table names them.
 func methodsOf(t *testing.T) []string {
 	var all []string
-	for _, name := range []string{"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService"} {
+	for _, name := range []string{"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService", "exchange.v1.SnapshotService"} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {
 			t.Fatal(err)

@@ -3354,7 +3354,9 @@ type SnapshotEnded struct {
 	// Abandoned: nothing is removed.
 	Abandoned bool `protobuf:"varint,6,opt,name=abandoned,proto3" json:"abandoned,omitempty"`
 	// By the key of the actor's certificate; see verify.SnapshotStatement.
-	Signature     []byte `protobuf:"bytes,7,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature []byte `protobuf:"bytes,7,opt,name=signature,proto3" json:"signature,omitempty"`
+	// The provider stated the number that is removed.
+	Confirmed     bool `protobuf:"varint,8,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3436,6 +3438,13 @@ func (x *SnapshotEnded) GetSignature() []byte {
 		return x.Signature
 	}
 	return nil
+}
+
+func (x *SnapshotEnded) GetConfirmed() bool {
+	if x != nil {
+		return x.Confirmed
+	}
+	return false
 }
 
 var File_huitong_ledger_v1_entry_proto protoreflect.FileDescriptor
@@ -3731,7 +3740,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x04late\x18\t \x01(\bR\x04late\"A\n" +
 	"\rSnapshotBegun\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
-	"\bprovider\x18\x02 \x01(\tR\bprovider\"\xc1\x01\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\"\xdf\x01\n" +
 	"\rSnapshotEnded\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -3739,7 +3748,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x04held\x18\x04 \x01(\x04R\x04held\x12\x18\n" +
 	"\aremoved\x18\x05 \x01(\x04R\aremoved\x12\x1c\n" +
 	"\tabandoned\x18\x06 \x01(\bR\tabandoned\x12\x1c\n" +
-	"\tsignature\x18\a \x01(\fR\tsignature*\xd6\x01\n" +
+	"\tsignature\x18\a \x01(\fR\tsignature\x12\x1c\n" +
+	"\tconfirmed\x18\b \x01(\bR\tconfirmed*\xd6\x01\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rOPERATION_PUT\x10\x01\x12\x14\n" +
