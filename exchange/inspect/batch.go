@@ -26,15 +26,22 @@ type batch struct {
 		idx, topic, record store.Ints
 		tokens             store.Blobs
 	}
+	// reads are the versions that queries and checks looked at, causes the entries
+	// of which those who relied on a record are told.
+	reads  struct{ version, idx store.Ints }
+	causes store.Ints
 	// of holds the numbers of this batch's publications, by index.
 	of map[uint64][]int64
-	// erased are the publications to be forgotten.
-	erased []int64
+	// erased are the publications to be forgotten, forgotten those of them whose
+	// readers were told of it.
+	erased, forgotten []int64
 }
 
 var (
 	insertTokens  = &store.Insert{Into: "INTO index_tokens (token, topic, record, idx)", Then: "ON CONFLICT DO NOTHING"}
 	insertEntries = &store.Insert{Into: "INTO index_entries (idx, topic, record, tokens)", Then: "ON CONFLICT DO NOTHING"}
+	insertReads   = &store.Insert{Into: "INTO index_reads (version, idx)", Then: "ON CONFLICT DO NOTHING"}
+	insertCauses  = &store.Insert{Into: "INTO index_causes (idx)", Then: "ON CONFLICT DO NOTHING"}
 	upsertBits    = &store.Insert{Into: "INTO index_bits (term, block, bits)", Then: "ON CONFLICT (term, block) DO UPDATE SET bits = excluded.bits"}
 )
 
@@ -95,6 +102,9 @@ func (s *source) publication(ctx context.Context, b *batch, l *line, cache terms
 	}
 	known := cache.publication(actor)
 	found := append(known[:len(known):len(known)], l.topic)
+	if ends(op) {
+		b.causes = append(b.causes, int64(l.index))
+	}
 	if l.keyToken == nil || op == ledgerv1.Operation_OPERATION_ERASE {
 		return found, nil
 	}
@@ -148,7 +158,10 @@ func (b *batch) token(number, topic, record int64, index uint64) {
 // other takes an entry that is no publication.
 func (s *source) other(ctx context.Context, b *batch, l *line, entry *ledgerv1.LedgerEntry) error {
 	if erased := entry.GetErased(); erased != nil {
-		return s.erased(ctx, b, erased.RequestedBy)
+		return s.erased(ctx, b, l.index, erased.RequestedBy)
+	}
+	if answered := entry.GetDisputeAnswered(); answered.GetCorrectedPlusOne() != 0 {
+		b.causes = append(b.causes, int64(l.index))
 	}
 	if l.body == nil || entry.GetReleased() != nil || entry.GetReceived() != nil {
 		return nil // nothing in it names a subject or a case
@@ -159,6 +172,7 @@ func (s *source) other(ctx context.Context, b *batch, l *line, entry *ledgerv1.L
 		return nil
 	}
 	s.opening(b, l.index, entry, opening)
+	b.relied(l.index, entry, opening)
 	return nil
 }
 
@@ -205,7 +219,11 @@ func consumerOf(e *ledgerv1.LedgerEntry) string {
 
 // erased follows a record's versions back from its erasure. Rows of this batch
 // were read after their erasure, or are taken back here.
-func (s *source) erased(ctx context.Context, b *batch, requestedBy uint64) error {
+func (s *source) erased(ctx context.Context, b *batch, index, requestedBy uint64) error {
+	told, err := toldOf(ctx, s.db.Reader(), index)
+	if err != nil {
+		return err
+	}
 	at := int64(requestedBy)
 	for {
 		var prev int64
@@ -218,6 +236,9 @@ func (s *source) erased(ctx context.Context, b *batch, requestedBy uint64) error
 		}
 		at = prev - 1
 		b.erased = append(b.erased, at)
+		if told {
+			b.forgotten = append(b.forgotten, at)
+		}
 	}
 }
 
@@ -230,12 +251,18 @@ func (b *batch) write(ctx context.Context, p *store.Part, tx store.Tx) error {
 	if err := insertEntries.Run(ctx, p, tx, e.idx, e.topic, e.record, e.tokens); err != nil {
 		return err
 	}
+	if err := insertReads.Run(ctx, p, tx, b.reads.version, b.reads.idx); err != nil {
+		return err
+	}
+	if err := insertCauses.Run(ctx, p, tx, b.causes); err != nil {
+		return err
+	}
 	for _, idx := range b.erased {
 		if err := forget(ctx, tx, idx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return forgetReads(ctx, tx, b.forgotten)
 }
 
 // forget deletes what the index has of an erased publication.
@@ -260,4 +287,4 @@ func forget(ctx context.Context, tx store.Tx, idx int64) error {
 }
 
 // tables of the index, for wiping.
-var tables = strings.Fields("index_bits index_tokens index_entries")
+var tables = strings.Fields("index_bits index_tokens index_entries index_reads index_causes")

@@ -44,3 +44,54 @@ func checkRemoved(r *row, load *verify.Snapshot) error {
 	}
 	return nil
 }
+
+// checkHearing checks how far those who relied on records were told.
+func (c *checker) checkHearing(ctx context.Context) error {
+	return c.each(ctx, "hearing", "SELECT id, next FROM hearing", func(rows *sql.Rows) error {
+		var id, next int64
+		if err := rows.Scan(&id, &next); err != nil {
+			return err
+		}
+		if id != 1 || next < 0 || uint64(next) > c.head.Size {
+			return wrong("hearing", id, "next is ahead of the ledger")
+		}
+		return nil
+	})
+}
+
+// relied compares what the index has of who relied on what, and of what they are
+// to be told.
+func (x *indexCheck) relied(ctx context.Context, b *batch) error {
+	tx := x.db.Index.Read()
+	has := func(table, query string, args ...any) error {
+		var n int
+		if err := tx.QueryRowContext(ctx, query, args...).Scan(&n); err != nil || n != 1 {
+			return wrong(table, args[len(args)-1], "a row of that entry is missing; rebuild the index")
+		}
+		x.want[table]++
+		return nil
+	}
+	seen := map[[2]int64]bool{}
+	for i, version := range b.reads.version {
+		row := [2]int64{version, b.reads.idx[i]}
+		if seen[row] {
+			continue
+		}
+		seen[row] = true
+		if by, erased := x.replay.erasedBy[uint64(version)]; erased {
+			if by >= x.told {
+				x.untold++
+			}
+			continue
+		}
+		if err := has("index_reads", "SELECT count(*) FROM index_reads WHERE version = $1 AND idx = $2", row[0], row[1]); err != nil {
+			return err
+		}
+	}
+	for _, idx := range b.causes {
+		if err := has("index_causes", "SELECT count(*) FROM index_causes WHERE idx = $1", idx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -27,6 +27,8 @@ type replay struct {
 	sealed     uint64
 	keys       uint64
 	erasures   []erasure
+	// erasedBy gives the entry that says that a version was erased.
+	erasedBy map[uint64]uint64
 	// released counts, by grant, what grants with a limit count.
 	topics map[int64]string
 }
@@ -39,7 +41,7 @@ type erasure struct {
 
 func (r *replay) begin(head *journal.Head) {
 	r.policy, r.sequences = 1, make([]uint64, len(head.Sequences))
-	r.topics = map[int64]string{}
+	r.topics, r.erasedBy = map[int64]string{}, map[uint64]uint64{}
 }
 
 // marks is a set of entries, one bit each.

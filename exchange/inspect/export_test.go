@@ -12,7 +12,7 @@ import (
 func Snapshot(t testing.TB, db *store.DB) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for table, columns := range map[string]int{"index_position": 4, "index_bits": 3, "index_tokens": 4, "index_entries": 4} {
+	for table, columns := range map[string]int{"index_position": 4, "index_bits": 3, "index_tokens": 4, "index_entries": 4, "index_reads": 2, "index_causes": 1} {
 		rows, err := db.Index.Read().QueryContext(context.Background(), "SELECT * FROM "+table)
 		if err != nil {
 			t.Fatal(err)

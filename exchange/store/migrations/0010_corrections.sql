@@ -9,3 +9,9 @@ CREATE TABLE full_loads (
   removed INTEGER NOT NULL, -- how many records its removals have removed
   done    INTEGER NOT NULL  -- 1 once there is nothing left to remove
 );
+
+-- Up to which entry those who relied on a record were told of what became of it.
+CREATE TABLE hearing (
+  id   INTEGER PRIMARY KEY,
+  next INTEGER NOT NULL
+);

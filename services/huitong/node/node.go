@@ -161,7 +161,8 @@ func (n *Node) openSubscriptions() {
 
 func (n *Node) openLoads() {
 	n.loads = snapshot.Open(snapshot.Config{
-		DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring, Log: n.Log,
+		DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring,
+		Share: func() int { return n.Catalogue.Settings().MaxRemovedPercent }, Log: n.Log,
 	})
 	n.closing(func(context.Context) error { n.loads.Close(); return nil })
 }
