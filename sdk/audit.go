@@ -83,6 +83,9 @@ func (a *auditor) published(e *ledgerv1.LedgerEntry, p *ledgerv1.RecordPublished
 	if int(p.GetCall().GetBack()) != len(a.call) || e.GetActor() != a.actor || string(e.GetActorCertificate()) != a.certificate {
 		return unproven("the entry is not part of the call before it")
 	}
+	if err := verify.CheckPublisher(e, p); err != nil {
+		return unproven("entry %d: %w", e.GetIndex(), err)
+	}
 	a.call = append(a.call, p)
 	return nil
 }

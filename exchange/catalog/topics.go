@@ -11,6 +11,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -50,6 +51,9 @@ func (c *Catalogue) partition(topic string) uint32 {
 }
 
 func checkTopic(t *cataloguev1.Topic) error {
+	if verify.OwnTopic(t.Name) {
+		return errReserved()
+	}
 	if !topicName.MatchString(t.Name) || contract.HoldsResidentID(t.Name) {
 		return fault.Field("topic.name", "topic.name",
 			`starts with a lower-case letter or digit, has lower-case letters, digits, "-" and "_", at most 96 of them, and names no person`)
@@ -132,6 +136,9 @@ func (w *Write) createTopic(ctx context.Context, t *cataloguev1.Topic) (*catalog
 func (c *Catalogue) WithdrawTopic(ctx context.Context, ch Change, name, reason string) (*cataloguev1.Topic, *journal.Commit, error) {
 	if err := Reason(reason); err != nil {
 		return nil, nil, err
+	}
+	if verify.OwnTopic(name) {
+		return nil, nil, errReserved()
 	}
 	var result *cataloguev1.Topic
 	commit, err := c.Commit(ctx, ch, func(ctx context.Context, w *Write) error {

@@ -101,6 +101,14 @@ func samples() []proto.Message {
 			ComplaintNumber: "TS-2025-000001", ComplainantType: "111", ComplainantNumber: wang, RespondentCode: bureau,
 			Content: "逾期未办结", FiledDate: "2025-03-01", State: recordsv1.ComplaintState_COMPLAINT_STATE_FILED,
 		},
+		&recordsv1.Deadline{
+			DeadlineId: "0123456789abcdef0123", Event: recordsv1.DeadlineEvent_DEADLINE_EVENT_PASSED, Kind: "grant.answer.conditional",
+			Object: "g1", Owner: bureau, Parties: []string{federal}, Topic: "marriage", StartedDate: "2026-09-28", DueDate: "2026-10-16", Days: 10,
+		},
+		&recordsv1.Notice{
+			NoticeId: "0123456789abcdef0123", Recipient: bureau, Cause: "corrected", Topic: "marriage", Provider: federal,
+			Happened: "记录已更正", ToDo: "请复核所依据的办件", CaseNumbers: []string{"BJ-2025-000001"},
+		},
 	}
 }
 

@@ -88,7 +88,10 @@ type terms map[string][]int64
 func (t terms) publication(actor string) []int64 {
 	known, ok := t[actor]
 	if !ok {
-		known = []int64{kindTerm("published"), participantTerm(participantOf(actor)), systemTerm(actor)}
+		known = []int64{kindTerm("published")}
+		if actor != "" { // else it is the exchange itself, on a topic of its own
+			known = append(known, participantTerm(participantOf(actor)), systemTerm(actor))
+		}
 		t[actor] = known
 	}
 	return known

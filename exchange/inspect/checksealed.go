@@ -17,6 +17,9 @@ import (
 // checkPublication checks a publication and its sealed row.
 func (c *checker) checkPublication(ctx context.Context, r *row, p *ledgerv1.RecordPublished) error {
 	c.report.Publications++
+	if bad := verify.CheckPublisher(r.entry, p); bad != nil {
+		return wrong("ledger", r.index, "%v", bad)
+	}
 	if err := c.verify.publication(r.entry, p, c.report); err != nil {
 		return err
 	}

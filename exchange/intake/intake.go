@@ -87,13 +87,21 @@ func (in *Intake) Publish(ctx context.Context, caller *identity.Caller, req *exc
 // Begin checks a call and queues it. Calls that begin one after the other commit
 // in that order. An error refuses the whole call.
 func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest) (*Pending, error) {
+	return in.begin(ctx, caller, req)
+}
+
+// begin checks and queues a call of a system, or of the exchange itself if
+// caller is nil.
+func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest) (*Pending, error) {
 	if err := in.checkCall(req); err != nil {
 		return nil, err
 	}
 	c := &check{in: in, caller: caller, request: req, results: make([]*exchangev1.PublicationResult, len(req.Records))}
 	call := &journal.Publish{
-		Actor: caller.System, Certificate: caller.Fingerprint[:],
 		Statements: len(req.Records), Signature: req.Signature, Position: req.SourcePosition, ValidateOnly: req.ValidateOnly,
+	}
+	if caller != nil {
+		call.Actor, call.Certificate = caller.System, caller.Fingerprint[:]
 	}
 	p := &Pending{in: in, response: &exchangev1.PublishResponse{Results: c.results}}
 	if err := c.run(ctx, call, p); err != nil {
@@ -103,7 +111,7 @@ func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *excha
 		return p, nil
 	}
 	var err error
-	p.wait, err = in.Journal.Begin(ctx, &journal.Call{From: caller.System, Publish: call})
+	p.wait, err = in.Journal.Begin(ctx, &journal.Call{From: call.Actor, Publish: call})
 	return p, err
 }
 

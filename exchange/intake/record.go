@@ -45,6 +45,12 @@ func (c *check) topic(ctx context.Context, name string) *topicCheck {
 	if t.topic, t.err = c.in.Topics.Topic(name); t.err != nil {
 		return t
 	}
+	if c.caller == nil {
+		if !verify.OwnTopic(name) {
+			t.err = fault.New(fault.Internal, "topic.owner", "the exchange publishes on its own topics only")
+		}
+		return t
+	}
 	request := access.Request{Caller: c.caller, Action: access.Publish, Topic: name}
 	if d := c.in.Access.Decide(request); !d.Allow {
 		t.err = fault.New(fault.Denied, d.Rule, "%s", d.Message)

@@ -1,6 +1,11 @@
 package verify
 
-import "strings"
+import (
+	"errors"
+	"strings"
+
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
 
 // OwnPrefix begins the names of the topics on which the exchange itself
 // publishes: an entry there has no actor and no signature, and on no other topic
@@ -9,3 +14,17 @@ const OwnPrefix = "huitong-"
 
 // OwnTopic says whether a topic is the exchange's own.
 func OwnTopic(name string) bool { return strings.HasPrefix(name, OwnPrefix) }
+
+// CheckPublisher refuses a publication by somebody else than the exchange on one
+// of its own topics, and one by the exchange, which nobody signs, on a topic of a
+// department.
+func CheckPublisher(e *ledgerv1.LedgerEntry, p *ledgerv1.RecordPublished) error {
+	byExchange := e.GetActor() == "" && len(e.GetActorCertificate()) == 0
+	switch own := OwnTopic(p.GetTopic()); {
+	case own && !byExchange:
+		return errors.New("verify: it is no publication of the exchange, and stands on a topic of the exchange's own")
+	case !own && byExchange:
+		return errors.New("verify: nobody published it, and its topic is not the exchange's own")
+	}
+	return nil
+}

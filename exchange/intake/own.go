@@ -1,0 +1,35 @@
+package intake
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+)
+
+// PublishOwn publishes a record of the exchange's own, on a topic of its own, and
+// gives the index of its entry. It goes the way of all records; its entry has no
+// actor and no signature. Publishing again under the same key changes nothing.
+func (in *Intake) PublishOwn(ctx context.Context, topic string, key [verify.KeySize]byte, m proto.Message) (uint64, error) {
+	payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return 0, err
+	}
+	p, err := in.begin(ctx, nil, &exchangev1.PublishRequest{Records: []*exchangev1.Publication{{
+		Topic: topic, IdempotencyKey: key[:], Content: &exchangev1.Publication_Protobuf{Protobuf: payload},
+	}}})
+	if err != nil {
+		return 0, err
+	}
+	answer, err := p.Wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if problem := answer.Results[0].GetProblem(); problem != nil {
+		return 0, fault.New(fault.Internal, problem.Rule, "a record of the exchange on %s was refused: %s %v", topic, problem.Message, problem.Violations)
+	}
+	return answer.Results[0].GetReceipt().GetIndex(), nil
+}

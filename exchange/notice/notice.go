@@ -1,0 +1,71 @@
+// Package notice is the exchange's notice board: what the exchange itself has to
+// tell, it publishes as records on topics of its own, by the way of all records.
+// So a notice has its place in the ledger and in the stream, is delivered until
+// it is acknowledged, and is read again after a crash.
+//
+// Two topics are there. "huitong-deadlines" tells of legal clocks that passed,
+// were extended or were met late (huitong.records.v1.Deadline).
+// "huitong-notices" tells a participant what happened to a record that it
+// received (huitong.records.v1.Notice). Each record names the participants that
+// it is for as its subjects, and these read it without a grant.
+package notice
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+)
+
+// The exchange's own topics.
+const (
+	Deadlines = verify.OwnPrefix + "deadlines"
+	Notices   = verify.OwnPrefix + "notices"
+)
+
+// topics are how the catalogue lists them.
+func topics() []*cataloguev1.Topic {
+	own := func(name, title, contract string) *cataloguev1.Topic {
+		return &cataloguev1.Topic{
+			Name: name, Title: title, Contract: contract,
+			SharingClass:  cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL,
+			Conditions:    "由交换平台自动发布；各部门只订阅到与本部门有关的记录，无需申请",
+			LegalBasis:    "政务数据共享条例",
+			UpdateCycle:   "实时",
+			DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE},
+		}
+	}
+	return []*cataloguev1.Topic{
+		own(Deadlines, "办理时限", "huitong.records.v1.Deadline"),
+		own(Notices, "告知", "huitong.records.v1.Notice"),
+	}
+}
+
+// Board publishes the exchange's own records. It is safe for concurrent use.
+type Board struct{ intake *intake.Intake }
+
+// Open lists the topics in the catalogue if they are not there yet.
+func Open(ctx context.Context, c *catalog.Catalogue, in *intake.Intake) (*Board, error) {
+	if err := c.FoundOwn(ctx, topics()...); err != nil {
+		return nil, err
+	}
+	return &Board{intake: in}, nil
+}
+
+// Publish publishes a record on a topic of the exchange's own. The key makes it
+// single: under a key that was published before nothing changes, so whoever is
+// not sure publishes again. After an error it may yet be published.
+func (b *Board) Publish(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message) error {
+	_, err := b.Put(ctx, topic, idempotencyKey, m)
+	return err
+}
+
+// Put is Publish, and gives the index of the record's entry: that of the first
+// time, if there was one.
+func (b *Board) Put(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message) (index uint64, err error) {
+	return b.intake.PublishOwn(ctx, topic, idempotencyKey, m)
+}
