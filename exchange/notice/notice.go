@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -23,7 +24,7 @@ import (
 
 // The exchange's own topics.
 const (
-	Deadlines = verify.OwnPrefix + "deadlines"
+	Deadlines = deadline.Topic
 	Notices   = verify.OwnPrefix + "notices"
 )
 

@@ -33,8 +33,8 @@ CREATE TABLE deadlines (
   extension  INTEGER NOT NULL, -- working days more; 0 if it was not extended
   stopped_at INTEGER NOT NULL, -- µs UTC; 0 while it runs
   late       INTEGER NOT NULL, -- 1 + working days by which it was late when it stopped; 0 if it was not
-  passed     INTEGER NOT NULL, -- index + 1 of the record that told that the due day passed
-  passed_day INTEGER NOT NULL, -- the due day that this was, days since 1970-01-01
+  passed     INTEGER NOT NULL, -- index + 1 of the last record that told of it; 0 if none
+  passed_day INTEGER NOT NULL, -- the due day of which it was told that it passed, days since 1970-01-01
   untold     INTEGER NOT NULL  -- what is to be told of yet: 1 the extension, 2 the late stop, 3 both
 );
 

@@ -20,6 +20,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/notice"
 	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/snapshot"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -41,7 +42,9 @@ type Node struct {
 	Policy    *access.Policy
 	Index     *inspect.Index
 	Bus       *bus.Bus
+	Board     *notice.Board
 
+	intake        *intake.Intake
 	refusals      *access.Refusals
 	subscriptions *subscription.Manager
 	loads         *snapshot.Loads
@@ -78,6 +81,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := n.openCatalogue(ctx); err != nil {
+		return err
+	}
+	if err := n.openBoard(ctx); err != nil {
 		return err
 	}
 	if err := n.openIndex(ctx); err != nil {
@@ -174,6 +180,7 @@ func (n *Node) openServer() error {
 	})
 	cataloguev1.RegisterCatalogueServiceServer(n.server, &rpc.CatalogueService{Catalogue: n.Catalogue, Identity: n.Identity})
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
+	n.serveDeadlines()
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
 	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})
 	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())
@@ -185,10 +192,7 @@ func (n *Node) exchangeService() *rpc.ExchangeService {
 	return &rpc.ExchangeService{
 		SubscriptionService: rpc.SubscriptionService{Subscriptions: n.subscriptions},
 		DB:                  n.DB,
-		Intake: &intake.Intake{
-			Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring,
-			MaxRecords: n.MaxCallRecords, MaxRecordBytes: n.MaxRecordBytes, MaxCallBytes: n.MaxCallBytes,
-		},
+		Intake:              n.intake,
 		Queries: &query.Queries{
 			DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
 			Keyring: n.Identity.Keyring, Index: n.Index, Clock: n.Clock,

@@ -126,6 +126,7 @@ type clientsOf struct {
 	accessv1.AccessServiceClient
 	ledgerv1.LedgerServiceClient
 	exchangev1.SnapshotServiceClient
+	accessv1.DeadlineServiceClient
 }
 
 func over(c grpc.ClientConnInterface) clientsOf {
@@ -133,6 +134,7 @@ func over(c grpc.ClientConnInterface) clientsOf {
 		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
 		accessv1.NewAccessServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
+		accessv1.NewDeadlineServiceClient(c),
 	}
 }
 
@@ -383,13 +385,16 @@ func (p *permissions) rows() []matrixRow {
 			return tried(c.GetTile(ctx, &ledgerv1.GetTileRequest{Width: 1}))
 		}, everybody},
 	}
-	return append(rows, p.snapshotRows()...)
+	rows = append(rows, p.snapshotRows()...)
+	rows = append(rows, p.deadlineRows()...)
+	return rows
 }
 
 // methodsOf lists the methods of the services, as the table names them.
 func methodsOf(t *testing.T) []string {
 	var all []string
-	for _, name := range []string{"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService", "exchange.v1.SnapshotService"} {
+	for _, name := range []string{"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
+		"exchange.v1.SnapshotService", "access.v1.DeadlineService"} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {
 			t.Fatal(err)

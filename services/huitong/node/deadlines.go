@@ -1,0 +1,34 @@
+package node
+
+import (
+	"context"
+
+	"github.com/huitong-bus/huitong/exchange/deadline"
+	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/notice"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	"github.com/huitong-bus/huitong/services/rpc"
+)
+
+// openBoard opens intake, the exchange's own topics, and what tells of deadlines
+// there.
+func (n *Node) openBoard(ctx context.Context) (err error) {
+	n.intake = &intake.Intake{
+		Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring,
+		MaxRecords: n.MaxCallRecords, MaxRecordBytes: n.MaxRecordBytes, MaxCallBytes: n.MaxCallBytes,
+	}
+	if n.Board, err = notice.Open(ctx, n.Catalogue, n.intake); err != nil {
+		return err
+	}
+	sweeper := deadline.NewSweeper(deadline.SweeperConfig{
+		DB: n.DB, Journal: n.Journal, Board: n.Board, Settings: n.Catalogue, Clock: n.Clock, Log: n.Log,
+	})
+	n.closing(func(context.Context) error { sweeper.Close(); return nil })
+	return nil
+}
+
+func (n *Node) serveDeadlines() {
+	accessv1.RegisterDeadlineServiceServer(n.server, &rpc.DeadlineService{
+		Catalogue: n.Catalogue, Deadlines: &deadline.List{DB: n.DB, Settings: n.Catalogue, Clock: n.Clock},
+	})
+}
