@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"io"
-	"strings"
 
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -23,15 +22,21 @@ type Audit struct {
 	SnapshotCalls uint64
 	// Certificates is how many were issued or renewed.
 	Certificates uint64
+	// Persons is how many officials were enrolled, each with a proof that it holds
+	// its key, which was checked.
+	Persons uint64
 }
 
 // AuditExport verifies an exported ledger as VerifyExport does and, beyond the
 // tree, every publisher's signature over every call, by the certificates whose
 // issue the ledger itself records. It needs neither the exchange nor any secret.
 func AuditExport(r io.Reader, checkpoint, ledgerKey string) (*Audit, error) {
-	a := &auditor{audit: Audit{Kinds: map[string]uint64{}}, keys: map[string]crypto.PublicKey{}}
-	origin, _, _ := strings.Cut(ledgerKey, "+")
-	a.snapshots = verify.Snapshots{Origin: origin, Key: func(fingerprint []byte) crypto.PublicKey { return a.keys[string(fingerprint)] }}
+	v, err := verify.NewCheckpointVerifier(ledgerKey)
+	if err != nil {
+		return nil, err
+	}
+	a := &auditor{audit: Audit{Kinds: map[string]uint64{}}, keys: map[string]crypto.PublicKey{}, origin: v.Origin()}
+	a.snapshots = verify.Snapshots{Origin: a.origin, Key: func(fingerprint []byte) crypto.PublicKey { return a.keys[string(fingerprint)] }}
 	if _, err := VerifyExport(r, checkpoint, ledgerKey, a.entry); err != nil {
 		return nil, err
 	}
@@ -43,6 +48,8 @@ type auditor struct {
 	// keys has the public key of each certificate by its fingerprint.
 	keys      map[string]crypto.PublicKey
 	snapshots verify.Snapshots
+	origin    string
+	persons   verify.Persons
 	// call has the entries of the call being read, and who made it.
 	call        []*ledgerv1.RecordPublished
 	first       uint64
@@ -72,6 +79,13 @@ func (a *auditor) entry(e *ledgerv1.LedgerEntry) error {
 		return a.published(e, published)
 	case e.GetCertificate() != nil:
 		return a.issued(e.GetCertificate())
+	case e.GetPerson() != nil:
+		if err := a.persons.Enter(a.origin, e.GetPerson()); err != nil {
+			return unproven("%w", err)
+		}
+		if e.GetPerson().GetChange() == "enrol" {
+			a.audit.Persons++
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -105,6 +106,15 @@ func (c *Client) Conn() grpc.ClientConnInterface {
 
 // System is the calling system, "<participant>/<system>".
 func (c *Client) System() string { return c.system }
+
+// Participant is the calling system's participant, by its code.
+func (c *Client) Participant() string {
+	code, _, _ := strings.Cut(c.system, "/")
+	return code
+}
+
+// Origin is the ledger's, which statements are signed for.
+func (c *Client) Origin() string { return c.log.verifier.Origin() }
 
 // LedgerKey is the key that checkpoints are checked by, a C2SP vkey; its name is
 // the ledger's origin.

@@ -32,6 +32,8 @@ type Config struct {
 	Journal *journal.Journal
 	// Authority issues and verifies certificates.
 	Authority *identity.Authority
+	// Keyring seals what names persons.
+	Keyring *identity.Keyring
 	// Clock tells the time; time.Now if nil.
 	Clock func() time.Time
 	Log   *slog.Logger

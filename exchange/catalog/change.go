@@ -151,11 +151,15 @@ func Encode(m proto.Message) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 }
 
+func digestOf(encoded []byte) []byte {
+	digest := sha256.Sum256(encoded)
+	return digest[:]
+}
+
 // Changed adds the entry of a changed object; digested is what its digest is
 // over.
 func (w *Write) Changed(o *ledgerv1.ObjectChanged, digested []byte) {
-	digest := sha256.Sum256(digested)
-	o.Digest, o.Policy = digest[:], w.Slot.Policy
+	o.Digest, o.Policy = digestOf(digested), w.Slot.Policy
 	w.add(&ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Changed{Changed: o}})
 }
 

@@ -31,6 +31,7 @@ type Registry struct {
 	ofSystem     map[string][][32]byte
 	contracts    map[string]*versions
 	topics       map[string]*Topic
+	persons      map[[32]byte]*identity.Person
 
 	settings atomic.Pointer[settings.Settings]
 }
@@ -52,6 +53,7 @@ func newRegistry(tx store.Tx, clock func() time.Time) *Registry {
 		ofSystem:     map[string][][32]byte{},
 		contracts:    map[string]*versions{},
 		topics:       map[string]*Topic{},
+		persons:      map[[32]byte]*identity.Person{},
 	}
 }
 
@@ -68,6 +70,7 @@ type delta struct {
 	certificates []*cataloguev1.Certificate
 	contracts    []*cataloguev1.Contract
 	topics       []*cataloguev1.Topic
+	persons      []*identity.Person
 }
 
 // load reads what changed and takes it over at once.
@@ -86,6 +89,9 @@ func (r *Registry) load(ctx context.Context, since uint64) (err error) {
 		return err
 	}
 	if d.topics, err = bodies[cataloguev1.Topic](ctx, r.tx, "SELECT body FROM topics WHERE changed > $1", int64(since)); err != nil {
+		return err
+	}
+	if d.persons, err = r.loadPersons(ctx, since); err != nil {
 		return err
 	}
 	if err := r.loadSettings(ctx, since); err != nil {
@@ -148,6 +154,9 @@ func (r *Registry) apply(d *delta) error {
 	}
 	for _, t := range d.topics {
 		r.topics[t.Name] = newTopic(t, r.contracts[t.Contract])
+	}
+	for _, p := range d.persons {
+		r.persons[p.Fingerprint] = p
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ const (
 	TokenSubject byte = 's'
 	// TokenCase is of participant and case number.
 	TokenCase byte = 'c'
+	// TokenPerson is of participant and staff reference.
+	TokenPerson byte = 'p'
 	// TokenPage protects page tokens.
 	TokenPage byte = 'g'
 )

@@ -102,6 +102,7 @@ type checker struct {
 	replay  replay
 	objects objects
 	layouts layouts
+	persons persons
 	// suspect names several entries; a closer look may yet name the one.
 	suspect *Finding
 }

@@ -129,6 +129,11 @@ func (c *checker) checkBody(r *row) error {
 			return err
 		}
 		return c.policy(r.index, body.Certificate.Policy)
+	case *ledgerv1.LedgerEntry_Person:
+		if err := c.persons.change(c.head.Origin, r.index, body.Person); err != nil {
+			return err
+		}
+		return c.policy(r.index, body.Person.Policy)
 	case *ledgerv1.LedgerEntry_Erased:
 		e := body.Erased
 		if e.RequestedBy >= r.index {

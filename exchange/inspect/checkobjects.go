@@ -86,7 +86,7 @@ var tablesOf = map[string]string{
 // checkObjects compares catalogue, grants and subscriptions with the ledger.
 func (c *checker) checkObjects(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{
-		c.checkParticipants, c.checkSystems, c.checkContracts, c.checkTopics, c.checkGrants, c.checkSubscriptions, c.checkCertificates,
+		c.checkParticipants, c.checkSystems, c.checkContracts, c.checkTopics, c.checkGrants, c.checkSubscriptions, c.checkCertificates, c.checkPersons,
 	} {
 		if err := check(ctx); err != nil {
 			return err

@@ -36,7 +36,7 @@ func tables(at map[string]uint64) []table {
 		{name: "head", key: []string{"id"}, columns: []string{"origin", "size", "at", "policy", "group_id", "edge", "sequences", "checkpoint"}},
 		{
 			name: "ledger", key: []string{"idx"}, columns: []string{"leaf"},
-			where: some("published", "signed", "queried", "changed", "certificate", "erased", "snapshot ended", "snapshot removal") + " OR idx = (SELECT max(idx) FROM ledger)",
+			where: some("published", "signed", "queried", "changed", "certificate", "erased", "snapshot ended", "snapshot removal", "person") + " OR idx = (SELECT max(idx) FROM ledger)",
 		},
 		{
 			name: "sealed", key: []string{"idx"}, columns: []string{"topic", "pos", "prev", "key_token", "tokens", "body"}, named: []string{"records"},
@@ -54,6 +54,7 @@ func tables(at map[string]uint64) []table {
 		{name: "participants", key: []string{"code"}, columns: []string{"code", "version", "changed", "body"}},
 		{name: "systems", key: []string{"id"}, columns: []string{"id", "participant", "version", "changed", "body"}},
 		{name: "certificates", key: []string{"fingerprint"}, columns: []string{"fingerprint", "system", "changed", "body"}},
+		{name: "persons", key: []string{"fingerprint"}, columns: []string{"fingerprint", "participant", "reference", "changed", "body", "details"}},
 		{name: "contracts", key: []string{"name", "version"}, columns: []string{"name", "version", "changed", "body", "descriptor_set"}, where: "name LIKE '%Person'"},
 		{name: "topics", key: []string{"name"}, columns: []string{"name", "provider", "version", "changed", "body"}},
 		{name: "grants", key: []string{"id"}, columns: []string{"id", "version", "changed", "body"}, named: []string{"grant_use"}},

@@ -82,7 +82,7 @@ func Join(t testing.TB, db *store.DB, d *identity.Directory) *Exchange {
 			t.Error(err)
 		}
 	})
-	c, err := catalog.Open(ctx, catalog.Config{DB: db, Journal: j, Authority: d.Authority})
+	c, err := catalog.Open(ctx, catalog.Config{DB: db, Journal: j, Authority: d.Authority, Keyring: d.Keyring})
 	must(t, err)
 	t.Cleanup(c.Close)
 	return &Exchange{T: t, DB: db, Identity: d, Journal: j, Catalogue: c}

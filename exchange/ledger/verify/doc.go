@@ -64,5 +64,23 @@
 //
 //	"huitong/ack/v1" ‖ str(subscription) ‖ count as 4 bytes ‖ for each: sequence (8) ‖ leaf hash (32)
 //
+// # Persons and the steps of a grant
+//
+// A person is known by the SHA-256 of its public key (PKIX, DER). On enrolment
+// the key signs
+//
+//	"huitong/person/v1" ‖ str(ledger origin) ‖ str(participant) ‖ public key
+//
+// which shows that whoever enrols holds it. What names the person is committed
+// to under kind 'p': str(reference) ‖ str(name).
+//
+// A step of a grant is signed twice over the same bytes, by the key of the
+// calling system's certificate and by the person's:
+//
+//	"huitong/step/v1" ‖ str(system) ‖ marshalled huitong.ledger.v1.StepStatement
+//
+// The statement names ledger, grant, version, step, time and the SHA-256 of the
+// statement before it, so a signature holds for one step at one place only.
+//
 // Worked examples of all of these stand in the package's Example functions.
 package verify

@@ -30,6 +30,7 @@ const (
 	callDomain      = "huitong/call/v1"
 	ackDomain       = "huitong/ack/v1"
 	stepDomain      = "huitong/step/v1"
+	personDomain    = "huitong/person/v1"
 	snapshotDomain  = "huitong/snapshot/v1"
 )
 

@@ -91,7 +91,7 @@ func found(ctx context.Context, d *identity.Directory, o *InitOptions) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close(ctx)) }()
-	c, err := catalog.Open(ctx, catalog.Config{DB: db, Journal: j, Authority: d.Authority})
+	c, err := catalog.Open(ctx, catalog.Config{DB: db, Journal: j, Authority: d.Authority, Keyring: d.Keyring})
 	if err != nil {
 		return err
 	}

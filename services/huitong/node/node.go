@@ -122,7 +122,7 @@ func (n *Node) openJournal(ctx context.Context) (err error) {
 
 func (n *Node) openCatalogue(ctx context.Context) (err error) {
 	n.Catalogue, err = catalog.Open(ctx, catalog.Config{
-		DB: n.DB, Journal: n.Journal, Authority: n.Identity.Authority, Clock: n.Clock, Log: n.Log,
+		DB: n.DB, Journal: n.Journal, Authority: n.Identity.Authority, Keyring: n.Identity.Keyring, Clock: n.Clock, Log: n.Log,
 	})
 	if err != nil {
 		return err
@@ -179,6 +179,7 @@ func (n *Node) openServer() error {
 		MaxMessage: rpc.DefaultMaxMessage + max(0, n.MaxCallBytes-intake.DefaultMaxCallBytes),
 	})
 	cataloguev1.RegisterCatalogueServiceServer(n.server, &rpc.CatalogueService{Catalogue: n.Catalogue, Identity: n.Identity})
+	cataloguev1.RegisterPersonServiceServer(n.server, &rpc.PersonService{Catalogue: n.Catalogue})
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	n.serveDeadlines()
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())

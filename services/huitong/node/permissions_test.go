@@ -51,6 +51,8 @@ type permissions struct {
 	// published is the entry of a record of o, granted that of the grant.
 	published, granted uint64
 	key                string
+	// person is an official of o's department.
+	person *sdk.PersonKey
 	// refused are the callers, topics and rules whose refusals are counted by now.
 	refused map[string]bool
 }
@@ -116,6 +118,12 @@ func newPermissions(t *testing.T) *permissions {
 		t.Fatal(list, err)
 	}
 	p.fingerprint = list.Certificates[0].Fingerprint
+	if p.person, err = sdk.NewPersonKey(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.clients["o"].EnrolPerson(t.Context(), sdk.NewPerson{Reference: "MZ-01", Name: "王建国", Capacities: []cataloguev1.Capacity{sdk.AsHandler}, Key: p.person}); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -127,6 +135,7 @@ type clientsOf struct {
 	ledgerv1.LedgerServiceClient
 	exchangev1.SnapshotServiceClient
 	accessv1.DeadlineServiceClient
+	cataloguev1.PersonServiceClient
 }
 
 func over(c grpc.ClientConnInterface) clientsOf {
@@ -135,6 +144,7 @@ func over(c grpc.ClientConnInterface) clientsOf {
 		accessv1.NewAccessServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
+		cataloguev1.NewPersonServiceClient(c),
 	}
 }
 
@@ -387,14 +397,18 @@ func (p *permissions) rows() []matrixRow {
 	}
 	rows = append(rows, p.snapshotRows()...)
 	rows = append(rows, p.deadlineRows()...)
+	rows = append(rows, p.personRows()...)
 	return rows
 }
 
 // methodsOf lists the methods of the services, as the table names them.
 func methodsOf(t *testing.T) []string {
 	var all []string
-	for _, name := range []string{"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
-		"exchange.v1.SnapshotService", "access.v1.DeadlineService"} {
+	for _, name := range []string{
+		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
+		"exchange.v1.SnapshotService", "access.v1.DeadlineService",
+		"catalogue.v1.PersonService",
+	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {
 			t.Fatal(err)
