@@ -17,6 +17,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/predicate"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
@@ -36,12 +37,34 @@ func (p *Policy) Create(ctx context.Context, ch catalog.Change, g *accessv1.Gran
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := p.checkChecks(n); err != nil {
+		return nil, nil, err
+	}
 	var result *accessv1.Grant
 	commit, err := p.commit(ctx, ch, func(ctx context.Context, w *catalog.Write) (err error) {
 		result, err = create(ctx, w, proto.CloneOf(n))
 		return err
 	})
 	return result, commit, err
+}
+
+// checkChecks compiles the grant's checks with every version of the topic's
+// contract.
+func (p *Policy) checkChecks(g *accessv1.Grant) error {
+	mode := slices.Contains(g.DeliveryModes, cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK)
+	switch {
+	case mode && len(g.Checks) == 0:
+		return fault.Field("grant.checks", "grant.checks.required", "a grant to check names the checks that may be asked")
+	case !mode && len(g.Checks) > 0:
+		return fault.Field("grant.checks", "grant.checks.mode", "are of no use without the delivery mode check")
+	case !mode:
+		return nil
+	}
+	t, err := p.Catalogue.Topic(g.Topic)
+	if err != nil {
+		return fault.Field("grant.topic", "topic.unknown", "the catalogue has no such topic")
+	}
+	return predicate.Validate("grant.checks", g.Checks, t)
 }
 
 // prepare takes what a creator may say of a grant and checks what needs no look
@@ -52,7 +75,7 @@ func (p *Policy) prepare(g *accessv1.Grant) (*accessv1.Grant, error) {
 		Basis: g.GetBasis(), Scenario: g.GetScenario(), Fields: slices.Clone(g.GetFields()),
 		ServiceItems: slices.Clone(g.GetServiceItems()), DeliveryModes: g.GetDeliveryModes(),
 		StandingPurpose: g.GetStandingPurpose(), StandingLegalBasis: g.GetStandingLegalBasis(),
-		Scope: g.GetScope(), ValidFrom: g.GetValidFrom(), ValidUntil: g.GetValidUntil(),
+		Checks: g.GetChecks(), Scope: g.GetScope(), ValidFrom: g.GetValidFrom(), ValidUntil: g.GetValidUntil(),
 		DailyLimit: g.GetDailyLimit(), State: accessv1.GrantState_GRANT_STATE_ACTIVE,
 	}
 	if n.Id == "" {
@@ -103,8 +126,11 @@ func checkPurposes(g *accessv1.Grant) error {
 	); err != nil {
 		return err
 	}
-	if len(g.ServiceItems) == 0 && slices.Contains(g.DeliveryModes, cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY) {
-		return fault.Field("grant.service_items", "grant.service_items.required", "a grant to query names the service items that it is for")
+	forCase := slices.ContainsFunc(g.DeliveryModes, func(m cataloguev1.DeliveryMode) bool {
+		return m != cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE
+	})
+	if len(g.ServiceItems) == 0 && forCase {
+		return fault.Field("grant.service_items", "grant.service_items.required", "a grant to query or check names the service items that it is for")
 	}
 	if len(g.ServiceItems) > maxServiceItems {
 		return fault.Field("grant.service_items", "grant.service_items.size", "are more than %d", maxServiceItems)
@@ -222,7 +248,7 @@ func checkFields(ctx context.Context, w *catalog.Write, g *accessv1.Grant, contr
 	if err != nil {
 		return err
 	}
-	if len(g.Fields) == 0 {
+	if len(g.Fields) == 0 && !slices.Equal(g.DeliveryModes, []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK}) {
 		return fault.Field("grant.fields", "grant.fields.required", "names the fields that may leave")
 	}
 	var bad []fault.Violation

@@ -113,6 +113,9 @@ var rules = []rule{
 	{"acting.size", fault.Denied,
 		is(func(q *question) bool { return len(q.Person) > maxReference || len(q.Case) > maxReference }, Query, Check, Peek),
 		fmt.Sprintf("person and case are references of at most %d bytes", maxReference)},
+	{"check.unknown", fault.Denied,
+		is(func(q *question) bool { return q.own }, Check),
+		"a check is agreed in a grant, and your own topic needs none; query it"},
 	{"topic.not_shared", fault.Denied,
 		is(func(q *question) bool {
 			return !q.own && q.topic.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED
@@ -148,6 +151,10 @@ var grantRules = []struct {
 	{"grant.purpose", func(q *question, g *Grant) bool {
 		return slices.Contains(forCase, q.Action) && !slices.Contains(g.ServiceItems, q.Purpose)
 	}, "the grant does not name this service item as a purpose"},
+	{"grant.check", func(q *question, g *Grant) bool { return q.Action == Check && g.Check(q.Check) == nil },
+		"the grant has no such check; ask one that it names, or have one agreed"},
+	{"grant.threshold", func(q *question, g *Grant) bool { return q.Action == Check && !g.hasThreshold(q.Check, q.Threshold) },
+		"the check has no such threshold; choose one that the grant names"},
 }
 
 // factRules are what a question must pass that a grant serves: the case must be

@@ -70,4 +70,24 @@ func newGrant(m *accessv1.Grant) *Grant {
 	}
 }
 
+// Check gives the grant's check of a name; nil if it has none.
+func (g *Grant) Check(name string) *accessv1.GrantCheck {
+	for _, c := range g.message.Checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// hasThreshold says whether a check can be asked by a threshold of this name;
+// one without any is asked by "".
+func (g *Grant) hasThreshold(check, name string) bool {
+	thresholds := g.Check(check).GetThresholds()
+	if len(thresholds) == 0 {
+		return name == ""
+	}
+	return slices.ContainsFunc(thresholds, func(t *accessv1.Threshold) bool { return t.Name == name })
+}
+
 func (g *Grant) delivers(mode cataloguev1.DeliveryMode) bool { return slices.Contains(g.modes, mode) }

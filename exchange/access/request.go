@@ -51,6 +51,8 @@ type Request struct {
 	Purpose string
 	Person  string
 	Case    string
+	// Check and Threshold name the agreed check that is asked (Check).
+	Check, Threshold string
 	// Facts are what the exchange knows of the case and of consents (Query,
 	// Check). The zero value refuses.
 	Facts Facts

@@ -11,24 +11,40 @@ import (
 
 // Call makes the journal's call for entries that the decision allowed: they
 // commit only while the policy is as it was, else Submit gives
-// journal.ErrPolicyMoved. A query by a grant with a daily limit is counted in
+// journal.ErrPolicyMoved. A query or check by a grant with a daily limit is counted in
 // the same transaction, exactly, and refused there once the limit is reached:
 // then Submit gives a Denied fault of rule "grant.daily_limit".
-func (d *Decision) Call(p *Policy, r Request, entries []journal.Entry) *journal.Call {
+//
+// What else must hold in that transaction is given as also; its error refuses
+// the call.
+func (d *Decision) Call(p *Policy, r Request, entries []journal.Entry, also ...Also) *journal.Call {
 	c := &journal.Call{From: r.Caller.System, DecidedAt: d.Policy, Guards: r.Facts.Guards}
-	if d.Grant == nil || d.Grant.DailyLimit == 0 || !slices.Contains(forCase, r.Action) {
+	if grant, day := d.Grant, DayOf(p.Clock()); grant != nil && grant.DailyLimit > 0 && slices.Contains(forCase, r.Action) {
+		also = append(slices.Clone(also), func(ctx context.Context, tx store.Tx, _ journal.Slot) error {
+			return use(ctx, tx, grant, day)
+		})
+	}
+	if len(also) == 0 {
 		c.Entries = entries
 		return c
 	}
-	decided, grant, day := d.Policy, d.Grant, DayOf(p.Clock())
+	decided := d.Policy
 	c.Build = func(ctx context.Context, tx store.Tx, slot journal.Slot) ([]journal.Entry, error) {
 		if slot.Policy != decided {
 			return nil, journal.ErrPolicyMoved
 		}
-		return entries, use(ctx, tx, grant, day)
+		for _, one := range also {
+			if err := one(ctx, tx, slot); err != nil {
+				return nil, err
+			}
+		}
+		return entries, nil
 	}
 	return c
 }
+
+// Also is what else a call does in its transaction.
+type Also func(ctx context.Context, tx store.Tx, slot journal.Slot) error
 
 // use counts one query on the grant's day.
 func use(ctx context.Context, tx store.Tx, g *Grant, day int32) error {
@@ -41,7 +57,7 @@ func use(ctx context.Context, tx store.Tx, g *Grant, day int32) error {
 		return err
 	}
 	if uint64(used) > g.DailyLimit {
-		return fault.New(fault.Denied, "grant.daily_limit", "the grant's %d queries of today are used up", g.DailyLimit)
+		return fault.New(fault.Denied, "grant.daily_limit", "the grant's %d queries and checks of today are used up", g.DailyLimit)
 	}
 	return nil
 }

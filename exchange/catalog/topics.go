@@ -82,9 +82,7 @@ func DeliveryModes(field string, modes []cataloguev1.DeliveryMode) ([]cataloguev
 	slices.Sort(modes)
 	for i, m := range modes {
 		switch {
-		case m == cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK:
-			return nil, fault.Field(field, field+".check", "the exchange does not answer checks yet; offer subscribe or query")
-		case m != cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE && m != cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY, i > 0 && modes[i-1] == m:
+		case cataloguev1.DeliveryMode_name[int32(m)] == "", m == 0, i > 0 && modes[i-1] == m:
 			return nil, fault.Field(field, field+".unknown", "names an unknown delivery mode, or one twice")
 		}
 	}

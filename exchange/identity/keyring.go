@@ -34,6 +34,8 @@ const (
 	TokenPerson byte = 'p'
 	// TokenPage protects page tokens.
 	TokenPage byte = 'g'
+	// TokenAsked is of participant, case number, subject, topic and check.
+	TokenAsked byte = 'a'
 )
 
 // TokenSize is the size of a token: one byte for its key, 16 of the HMAC.

@@ -122,7 +122,7 @@ func (c *checker) checkRecordOpening(ctx context.Context, r *row, p *ledgerv1.Re
 }
 
 // checkOpening checks the sealed row of an entry that publishes nothing.
-func (c *checker) checkOpening(_ context.Context, r *row) error {
+func (c *checker) checkOpening(ctx context.Context, r *row) error {
 	needs := needsOpening(r.entry)
 	if !r.sealed {
 		if needs {
@@ -144,7 +144,7 @@ func (c *checker) checkOpening(_ context.Context, r *row) error {
 	if err := c.commitments(r.entry, opening); err != nil {
 		return wrong("sealed", r.index, "%v", err)
 	}
-	return nil
+	return c.checkAsked(ctx, r, opening)
 }
 
 func needsOpening(e *ledgerv1.LedgerEntry) bool {

@@ -30,8 +30,9 @@
 //   - of a query, refusal or ledger read: the participant that acted and
 //     auditors see all;
 //   - of a release or an acknowledgement: both sides and auditors see the
-//     details; of a query's, the provider sees the details too, but not person,
-//     case and subject.
+//     details; of a query's or a check's, the provider sees the details too, but
+//     not person, case, subject and answer; of a check's, the participant that
+//     asked sees all but the details.
 //
 // Checkpoints, consistency proofs and hash tiles are for every enrolled system,
 // an inclusion proof for whoever holds the leaf.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -50,6 +52,8 @@ const (
 	nothing view = iota
 	// part is an auditor's view of a record, and a provider's of a read.
 	part
+	// answer is whole, but for the details.
+	answer
 	whole
 )
 
@@ -72,8 +76,10 @@ func viewOf(caller *identity.Caller, auditor bool, e *ledgerv1.LedgerEntry) view
 		own = participantOf(b.Received.Consumer) == caller.Participant
 		return choose(own || auditor, b.Received.Provider == caller.Participant, part)
 	case *ledgerv1.LedgerEntry_Checked:
-		own = participantOf(b.Checked.Consumer) == caller.Participant
-		return choose(own || auditor, b.Checked.Provider == caller.Participant, part)
+		if !auditor && participantOf(b.Checked.Consumer) == caller.Participant {
+			return answer // and neither which records it rests on nor how many
+		}
+		return choose(auditor, b.Checked.Provider == caller.Participant, part)
 	case *ledgerv1.LedgerEntry_Enrolled:
 		own = participantOf(b.Enrolled.Consumer) == caller.Participant
 		return choose(own || auditor, false, nothing)
@@ -112,8 +118,13 @@ func cutRecord(o *ledgerv1.RecordOpening, v view) *ledgerv1.RecordOpening {
 }
 
 func cutRead(o *ledgerv1.ReadOpening, v view) *ledgerv1.ReadOpening {
-	if v == whole {
+	switch v {
+	case whole:
 		return o
+	case answer:
+		cut := proto.CloneOf(o)
+		cut.Details = nil
+		return cut
 	}
 	return &ledgerv1.ReadOpening{Details: o.Details, Acknowledgements: o.Acknowledgements, Reason: o.Reason}
 }

@@ -36,11 +36,11 @@ func tables(at map[string]uint64) []table {
 		{name: "head", key: []string{"id"}, columns: []string{"origin", "size", "at", "policy", "group_id", "edge", "sequences", "checkpoint"}},
 		{
 			name: "ledger", key: []string{"idx"}, columns: []string{"leaf"},
-			where: some("published", "signed", "queried", "changed", "certificate", "erased", "snapshot ended", "snapshot removal", "person") + " OR idx = (SELECT max(idx) FROM ledger)",
+			where: some("published", "signed", "queried", "checked", "changed", "certificate", "erased", "snapshot ended", "snapshot removal", "person") + " OR idx = (SELECT max(idx) FROM ledger)",
 		},
 		{
 			name: "sealed", key: []string{"idx"}, columns: []string{"topic", "pos", "prev", "key_token", "tokens", "body"}, named: []string{"records"},
-			where: some("published", "erased version", "operation", "eraser", "queried", "released", "received", "refused", "read", "snapshot removal"),
+			where: some("published", "erased version", "operation", "eraser", "queried", "checked", "released", "received", "refused", "read", "snapshot removal"),
 		},
 		{
 			name: "records", key: []string{"topic", "key_token"}, named: []string{"sealed"},
@@ -71,6 +71,7 @@ func tables(at map[string]uint64) []table {
 			name: "dead_letters", key: []string{"subscription", "sequence"}, free: []string{"lane", "reason", "attempts", "at", "replaying"},
 			columns: []string{"subscription", "sequence", "lane", "idx", "reason", "attempts", "at", "replaying"},
 		},
+		{name: "check_thresholds", key: []string{"asked", "value"}, columns: []string{"asked", "value", "idx"}},
 		{name: "full_loads", key: []string{"topic"}, columns: []string{"topic", "system", "begun", "ended", "removed", "done"}},
 		{name: "acknowledgements", key: []string{"subscription", "n"}, columns: []string{"subscription", "n", "body"}, free: []string{"n"}},
 	}

@@ -3,7 +3,7 @@ package predicate
 import (
 	"sync"
 
-	"github.com/huitong-bus/huitong/exchange/contract"
+	"github.com/huitong-bus/huitong/exchange/fault"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 )
 
@@ -22,21 +22,28 @@ type cacheKey struct {
 	grant    string
 	grantAt  uint32
 	check    string
-	contract uint32
+	contract int
 }
 
-// Get gives a check of a grant, compiled with a version of the contract.
-func (c *Cache) Get(grant string, version uint32, check *accessv1.GrantCheck, k *contract.Contract) (*Check, error) {
-	key := cacheKey{grant, version, check.Name, k.Version()}
+// Get gives a check of a grant, compiled with the newest version of the contract:
+// versions are compatible, so records of all of them are read by it. A check that
+// a version since its agreement does not fit is refused by the rule
+// check.outdated.
+func (c *Cache) Get(grant string, version uint32, check *accessv1.GrantCheck, of Contracts) (*Check, error) {
+	key := cacheKey{grant, version, check.Name, of.Versions()}
 	c.mu.RLock()
 	ready := c.ready[key]
 	c.mu.RUnlock()
 	if ready != nil {
 		return ready, nil
 	}
-	ready, err := Compile(check, k)
+	k, err := of.Contract(uint32(key.contract))
 	if err != nil {
 		return nil, err
+	}
+	ready, err = Compile(check, k)
+	if err != nil || len(of.Mask(check.Fields)) != len(check.Fields) {
+		return nil, fault.Wrap(fault.Denied, "check.outdated", err, "the topic's contract has a version that the check does not fit; agree the check anew")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -102,6 +102,9 @@ func Compile(check *accessv1.GrantCheck, k *contract.Contract) (*Check, error) {
 type Contracts interface {
 	Versions() int
 	Contract(version uint32) (*contract.Contract, error)
+	// Mask gives the numbers of the fields of these names that carry no other name
+	// in any version.
+	Mask(names []string) []uint32
 }
 
 // Validate refuses the checks of a grant if there are too many, two have one
@@ -126,6 +129,9 @@ func Validate(field string, checks []*accessv1.GrantCheck, of Contracts) error {
 			if _, err := Compile(check, k); err != nil {
 				return under(at, version, of.Versions(), err)
 			}
+		}
+		if len(of.Mask(check.Fields)) != len(check.Fields) {
+			return fault.Field(at+".fields", "check.fields", "names a field that stands elsewhere in another version of the contract")
 		}
 	}
 	return nil

@@ -208,6 +208,11 @@ type versions []*contract.Contract
 
 func (v versions) Versions() int { return len(v) }
 
+func (v versions) Mask(names []string) []uint32 {
+	mask, _ := v[0].Mask(names)
+	return mask
+}
+
 func (v versions) Contract(n uint32) (*contract.Contract, error) { return v[n-1], nil }
 
 func TestValidateNamesTheCheck(t *testing.T) {

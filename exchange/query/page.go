@@ -147,12 +147,16 @@ func (q *Queries) about(topic *catalog.Topic, row *journal.Row, subject *ledgerv
 	if err != nil {
 		return false, fmt.Errorf("entry %d: %w", row.Index, err)
 	}
+	return isAbout(opening, subject), nil
+}
+
+func isAbout(opening *ledgerv1.RecordOpening, subject *ledgerv1.Subject) bool {
 	for _, s := range opening.Subjects {
 		if s.Type == subject.Type && s.Number == subject.Number && (subject.Role == "" || s.Role == subject.Role) {
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
 // add cuts a version into the page.

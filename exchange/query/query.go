@@ -21,6 +21,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	"github.com/huitong-bus/huitong/exchange/predicate"
 	"github.com/huitong-bus/huitong/exchange/release"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -63,6 +64,11 @@ type Queries struct {
 	Keyring  *identity.Keyring
 	Index    Index
 	Clock    func() time.Time
+	// Thresholds gives how many thresholds of one check may be asked about one
+	// subject in one case; DefaultThresholds if nil.
+	Thresholds func() int
+
+	checks predicate.Cache
 }
 
 // Answer answers one page of a query.
@@ -74,22 +80,36 @@ func (q *Queries) Answer(ctx context.Context, caller *identity.Caller, r *exchan
 	request := access.Request{
 		Caller: caller, Action: access.Query, Topic: r.Topic,
 		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
-		Facts: access.Facts{
-			Case:    access.CaseFacts{Known: true, Open: true, Names: true, Item: r.Acting.GetPurpose()},
-			Consent: access.ConsentFacts{Standing: access.ConsentNotNeeded},
-		},
+		Facts: claimed(r.Acting),
 	}
-	for range attempts {
-		var answer *exchangev1.QueryResponse
+	var answer *exchangev1.QueryResponse
+	err = q.settled(ctx, func() error {
 		answer, err = q.try(ctx, request, question)
-		if !errors.Is(err, journal.ErrPolicyMoved) {
-			return answer, err
+		return err
+	})
+	return answer, err
+}
+
+// settled tries until the policy holds still from decision to commit.
+func (q *Queries) settled(ctx context.Context, try func() error) error {
+	var err error
+	for range attempts {
+		if err = try(); !errors.Is(err, journal.ErrPolicyMoved) {
+			return err
 		}
 		if err := q.Policy.Refresh(ctx, 0); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return nil, fault.Wrap(fault.Unavailable, "policy.moving", err, "permissions keep changing; try again")
+	return fault.Wrap(fault.Unavailable, "policy.moving", err, "permissions keep changing; try again")
+}
+
+// claimed are the facts of a case as the caller names it.
+func claimed(a *exchangev1.Acting) access.Facts {
+	return access.Facts{
+		Case:    access.CaseFacts{Known: true, Open: true, Names: true, Item: a.GetPurpose()},
+		Consent: access.ConsentFacts{Standing: access.ConsentNotNeeded},
+	}
 }
 
 // try decides, reads, commits and answers.
@@ -118,19 +138,27 @@ func (q *Queries) try(ctx context.Context, request access.Request, question *que
 	// crash behind it leaves an entry for an answer that was not sent: the entry
 	// says that it was allowed to leave.
 	commit, err := q.Journal.Submit(ctx, d.Call(q.Policy, request, []journal.Entry{entry}))
-	if fault.KindOf(err) == fault.Denied {
-		d.Allow, d.Kind, d.Rule, d.Message = false, fault.Denied, fault.RuleOf(err), fault.Status(err).Message()
-		return nil, q.refuse(ctx, request, d)
-	}
 	if err != nil {
-		return nil, err
+		return nil, q.denied(ctx, request, d, err)
 	}
 	return &exchangev1.QueryResponse{
-		Records: page.batch.Records, NextPageToken: page.next, Proof: commit.Proof,
-		Release: &exchangev1.Receipt{
-			Index: commit.Index, At: timestamppb.New(time.UnixMicro(commit.At).UTC()), Leaf: commit.Leaves[0],
-		},
+		Records: page.batch.Records, NextPageToken: page.next, Proof: commit.Proof, Release: receipt(commit),
 	}, nil
+}
+
+func receipt(commit *journal.Commit) *exchangev1.Receipt {
+	return &exchangev1.Receipt{
+		Index: commit.Index, At: timestamppb.New(time.UnixMicro(commit.At).UTC()), Leaf: commit.Leaves[0],
+	}
+}
+
+// denied commits the refusal that an error is, if it is one.
+func (q *Queries) denied(ctx context.Context, request access.Request, d access.Decision, err error) error {
+	if fault.KindOf(err) != fault.Denied {
+		return err
+	}
+	d.Allow, d.Kind, d.Rule, d.Message = false, fault.Denied, fault.RuleOf(err), fault.Status(err).Message()
+	return q.refuse(ctx, request, d)
 }
 
 // refuse commits the refusal and gives it; or why it could not be committed.

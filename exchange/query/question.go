@@ -38,7 +38,8 @@ func (q *Queries) read(caller *identity.Caller, r *exchangev1.QueryRequest) (*qu
 	}
 	switch by := r.By.(type) {
 	case *exchangev1.QueryRequest_Subject:
-		if err := a.bySubject(by.Subject); err != nil {
+		var err error
+		if a.subject, err = readSubject(by.Subject); err != nil {
 			return nil, err
 		}
 		a.token = q.Keyring.Token(identity.TokenSubject, a.subject.Type, a.subject.Number)
@@ -55,16 +56,16 @@ func (q *Queries) read(caller *identity.Caller, r *exchangev1.QueryRequest) (*qu
 	return a, q.readToken(a)
 }
 
-func (a *question) bySubject(s *ledgerv1.Subject) error {
+// readSubject checks and normalises a subject.
+func readSubject(s *ledgerv1.Subject) (*ledgerv1.Subject, error) {
 	number, err := contract.Normalise(s.GetType(), s.GetNumber())
 	if err != nil {
-		return fault.Field("subject.number", fault.RuleOf(err), "%s", fault.Status(err).Message())
+		return nil, fault.Field("subject.number", fault.RuleOf(err), "%s", fault.Status(err).Message())
 	}
 	if len(s.GetRole()) > 64 {
-		return fault.Field("subject.role", "subject.role", "has more than 64 bytes")
+		return nil, fault.Field("subject.role", "subject.role", "has more than 64 bytes")
 	}
-	a.subject = &ledgerv1.Subject{Type: s.GetType(), Number: number, Role: s.GetRole()}
-	return nil
+	return &ledgerv1.Subject{Type: s.GetType(), Number: number, Role: s.GetRole()}, nil
 }
 
 // A page token is the token of the last record of the page before, and a seal

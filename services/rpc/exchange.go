@@ -130,3 +130,8 @@ func (s *ExchangeService) GetLastPosition(ctx context.Context, r *exchangev1.Get
 func (s *ExchangeService) Query(ctx context.Context, r *exchangev1.QueryRequest) (*exchangev1.QueryResponse, error) {
 	return s.Queries.Answer(ctx, CallerOf(ctx), r)
 }
+
+// Check implements the service.
+func (s *ExchangeService) Check(ctx context.Context, r *exchangev1.CheckRequest) (*exchangev1.CheckResponse, error) {
+	return s.Queries.Check(ctx, CallerOf(ctx), r)
+}

@@ -24,6 +24,8 @@ const (
 	Consent Kind = 'n'
 	// Answer is to the answer of a check.
 	Answer Kind = 'a'
+	// Details is to the root over the details of what a check looked at.
+	Details Kind = 'd'
 	// Proof is to the SHA-256 of the proof of a representation.
 	Proof Kind = 'o'
 )
@@ -78,6 +80,17 @@ func CommitText(kind Kind, n uint32, secret []byte, value string) []byte {
 		return nil
 	}
 	c := Commit(kind, n, secret, []byte(value))
+	return c[:]
+}
+
+// CommitDetails commits to the RFC 6962 root over marshalled details.
+func CommitDetails(secret []byte, details [][]byte) []byte {
+	hashes := make([][HashSize]byte, len(details))
+	for i, d := range details {
+		hashes[i] = LeafHash(d)
+	}
+	root := Root(hashes)
+	c := Commit(Details, 0, secret, root[:])
 	return c[:]
 }
 

@@ -398,6 +398,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.snapshotRows()...)
 	rows = append(rows, p.deadlineRows()...)
 	rows = append(rows, p.personRows()...)
+	rows = append(rows, p.checkRows(asked)...)
 	return rows
 }
 

@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type CheckAnswer int32
+
+const (
+	CheckAnswer_CHECK_ANSWER_UNSPECIFIED CheckAnswer = 0
+	CheckAnswer_CHECK_ANSWER_YES         CheckAnswer = 1
+	CheckAnswer_CHECK_ANSWER_NO          CheckAnswer = 2
+	// The topic holds no active record about the subject.
+	CheckAnswer_CHECK_ANSWER_NOT_HELD CheckAnswer = 3
+)
+
+// Enum value maps for CheckAnswer.
+var (
+	CheckAnswer_name = map[int32]string{
+		0: "CHECK_ANSWER_UNSPECIFIED",
+		1: "CHECK_ANSWER_YES",
+		2: "CHECK_ANSWER_NO",
+		3: "CHECK_ANSWER_NOT_HELD",
+	}
+	CheckAnswer_value = map[string]int32{
+		"CHECK_ANSWER_UNSPECIFIED": 0,
+		"CHECK_ANSWER_YES":         1,
+		"CHECK_ANSWER_NO":          2,
+		"CHECK_ANSWER_NOT_HELD":    3,
+	}
+)
+
+func (x CheckAnswer) Enum() *CheckAnswer {
+	p := new(CheckAnswer)
+	*p = x
+	return p
+}
+
+func (x CheckAnswer) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckAnswer) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_exchange_v1_exchange_service_proto_enumTypes[0].Descriptor()
+}
+
+func (CheckAnswer) Type() protoreflect.EnumType {
+	return &file_huitong_exchange_v1_exchange_service_proto_enumTypes[0]
+}
+
+func (x CheckAnswer) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckAnswer.Descriptor instead.
+func (CheckAnswer) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{0}
+}
+
 type SubscriptionState int32
 
 const (
@@ -63,11 +116,11 @@ func (x SubscriptionState) String() string {
 }
 
 func (SubscriptionState) Descriptor() protoreflect.EnumDescriptor {
-	return file_huitong_exchange_v1_exchange_service_proto_enumTypes[0].Descriptor()
+	return file_huitong_exchange_v1_exchange_service_proto_enumTypes[1].Descriptor()
 }
 
 func (SubscriptionState) Type() protoreflect.EnumType {
-	return &file_huitong_exchange_v1_exchange_service_proto_enumTypes[0]
+	return &file_huitong_exchange_v1_exchange_service_proto_enumTypes[1]
 }
 
 func (x SubscriptionState) Number() protoreflect.EnumNumber {
@@ -76,7 +129,7 @@ func (x SubscriptionState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SubscriptionState.Descriptor instead.
 func (SubscriptionState) EnumDescriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{0}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{1}
 }
 
 type PublishRequest struct {
@@ -1591,6 +1644,164 @@ func (x *QueryResponse) GetNextPageToken() string {
 	return ""
 }
 
+type CheckRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Topic   string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Acting  *Acting                `protobuf:"bytes,2,opt,name=acting,proto3" json:"acting,omitempty"`
+	Subject *v1.Subject            `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Names of a check that the grant has, and of one of its thresholds; empty
+	// where the check has none.
+	Check     string `protobuf:"bytes,4,opt,name=check,proto3" json:"check,omitempty"`
+	Threshold string `protobuf:"bytes,5,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// Decide only: nothing is looked at, and there is no answer.
+	ValidateOnly  bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRequest) Reset() {
+	*x = CheckRequest{}
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRequest) ProtoMessage() {}
+
+func (x *CheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
+func (*CheckRequest) Descriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CheckRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *CheckRequest) GetActing() *Acting {
+	if x != nil {
+		return x.Acting
+	}
+	return nil
+}
+
+func (x *CheckRequest) GetSubject() *v1.Subject {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+func (x *CheckRequest) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *CheckRequest) GetThreshold() string {
+	if x != nil {
+		return x.Threshold
+	}
+	return ""
+}
+
+func (x *CheckRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type CheckResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Answer CheckAnswer            `protobuf:"varint,1,opt,name=answer,proto3,enum=huitong.exchange.v1.CheckAnswer" json:"answer,omitempty"`
+	// The entry that says so; it was committed before.
+	Receipt *Receipt    `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	Proof   *RangeProof `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	// The salt by which the entry commits to the answer: with it, "yes", "no" or
+	// "not held" proves itself.
+	AnswerSalt    []byte `protobuf:"bytes,4,opt,name=answer_salt,json=answerSalt,proto3" json:"answer_salt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResponse) Reset() {
+	*x = CheckResponse{}
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResponse) ProtoMessage() {}
+
+func (x *CheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
+func (*CheckResponse) Descriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CheckResponse) GetAnswer() CheckAnswer {
+	if x != nil {
+		return x.Answer
+	}
+	return CheckAnswer_CHECK_ANSWER_UNSPECIFIED
+}
+
+func (x *CheckResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *CheckResponse) GetProof() *RangeProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *CheckResponse) GetAnswerSalt() []byte {
+	if x != nil {
+		return x.AnswerSalt
+	}
+	return nil
+}
+
 // Start says where a subscription begins.
 type Start struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1608,7 +1819,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[21]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1831,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[21]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1844,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{21}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Start) GetFrom() isStart_From {
@@ -1764,7 +1975,7 @@ type Subscription struct {
 
 func (x *Subscription) Reset() {
 	*x = Subscription{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[22]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1987,7 @@ func (x *Subscription) String() string {
 func (*Subscription) ProtoMessage() {}
 
 func (x *Subscription) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[22]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +2000,7 @@ func (x *Subscription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
 func (*Subscription) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{22}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Subscription) GetId() string {
@@ -1941,7 +2152,7 @@ type Lane struct {
 
 func (x *Lane) Reset() {
 	*x = Lane{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[23]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +2164,7 @@ func (x *Lane) String() string {
 func (*Lane) ProtoMessage() {}
 
 func (x *Lane) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[23]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +2177,7 @@ func (x *Lane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lane.ProtoReflect.Descriptor instead.
 func (*Lane) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{23}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Lane) GetNumber() uint32 {
@@ -2022,7 +2233,7 @@ type CreateSubscriptionRequest struct {
 
 func (x *CreateSubscriptionRequest) Reset() {
 	*x = CreateSubscriptionRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[24]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2245,7 @@ func (x *CreateSubscriptionRequest) String() string {
 func (*CreateSubscriptionRequest) ProtoMessage() {}
 
 func (x *CreateSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[24]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2258,7 @@ func (x *CreateSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*CreateSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{24}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateSubscriptionRequest) GetSubscription() *Subscription {
@@ -2074,7 +2285,7 @@ type CreateSubscriptionResponse struct {
 
 func (x *CreateSubscriptionResponse) Reset() {
 	*x = CreateSubscriptionResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[25]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2297,7 @@ func (x *CreateSubscriptionResponse) String() string {
 func (*CreateSubscriptionResponse) ProtoMessage() {}
 
 func (x *CreateSubscriptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[25]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2310,7 @@ func (x *CreateSubscriptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSubscriptionResponse.ProtoReflect.Descriptor instead.
 func (*CreateSubscriptionResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{25}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateSubscriptionResponse) GetSubscription() *Subscription {
@@ -2126,7 +2337,7 @@ type GetSubscriptionRequest struct {
 
 func (x *GetSubscriptionRequest) Reset() {
 	*x = GetSubscriptionRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[26]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2349,7 @@ func (x *GetSubscriptionRequest) String() string {
 func (*GetSubscriptionRequest) ProtoMessage() {}
 
 func (x *GetSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[26]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2362,7 @@ func (x *GetSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*GetSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{26}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetSubscriptionRequest) GetId() string {
@@ -2170,7 +2381,7 @@ type GetSubscriptionResponse struct {
 
 func (x *GetSubscriptionResponse) Reset() {
 	*x = GetSubscriptionResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[27]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2393,7 @@ func (x *GetSubscriptionResponse) String() string {
 func (*GetSubscriptionResponse) ProtoMessage() {}
 
 func (x *GetSubscriptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[27]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2406,7 @@ func (x *GetSubscriptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSubscriptionResponse.ProtoReflect.Descriptor instead.
 func (*GetSubscriptionResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{27}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetSubscriptionResponse) GetSubscription() *Subscription {
@@ -2219,7 +2430,7 @@ type ListSubscriptionsRequest struct {
 
 func (x *ListSubscriptionsRequest) Reset() {
 	*x = ListSubscriptionsRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[28]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2231,7 +2442,7 @@ func (x *ListSubscriptionsRequest) String() string {
 func (*ListSubscriptionsRequest) ProtoMessage() {}
 
 func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[28]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2244,7 +2455,7 @@ func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{28}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListSubscriptionsRequest) GetSystem() string {
@@ -2285,7 +2496,7 @@ type ListSubscriptionsResponse struct {
 
 func (x *ListSubscriptionsResponse) Reset() {
 	*x = ListSubscriptionsResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[29]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2508,7 @@ func (x *ListSubscriptionsResponse) String() string {
 func (*ListSubscriptionsResponse) ProtoMessage() {}
 
 func (x *ListSubscriptionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[29]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2521,7 @@ func (x *ListSubscriptionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{29}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListSubscriptionsResponse) GetSubscriptions() []*Subscription {
@@ -2338,7 +2549,7 @@ type PauseSubscriptionRequest struct {
 
 func (x *PauseSubscriptionRequest) Reset() {
 	*x = PauseSubscriptionRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[30]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2561,7 @@ func (x *PauseSubscriptionRequest) String() string {
 func (*PauseSubscriptionRequest) ProtoMessage() {}
 
 func (x *PauseSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[30]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2574,7 @@ func (x *PauseSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*PauseSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{30}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PauseSubscriptionRequest) GetId() string {
@@ -2397,7 +2608,7 @@ type PauseSubscriptionResponse struct {
 
 func (x *PauseSubscriptionResponse) Reset() {
 	*x = PauseSubscriptionResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[31]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2620,7 @@ func (x *PauseSubscriptionResponse) String() string {
 func (*PauseSubscriptionResponse) ProtoMessage() {}
 
 func (x *PauseSubscriptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[31]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2633,7 @@ func (x *PauseSubscriptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseSubscriptionResponse.ProtoReflect.Descriptor instead.
 func (*PauseSubscriptionResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{31}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PauseSubscriptionResponse) GetSubscription() *Subscription {
@@ -2449,7 +2660,7 @@ type ResumeSubscriptionRequest struct {
 
 func (x *ResumeSubscriptionRequest) Reset() {
 	*x = ResumeSubscriptionRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[32]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2461,7 +2672,7 @@ func (x *ResumeSubscriptionRequest) String() string {
 func (*ResumeSubscriptionRequest) ProtoMessage() {}
 
 func (x *ResumeSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[32]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2474,7 +2685,7 @@ func (x *ResumeSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*ResumeSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{32}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ResumeSubscriptionRequest) GetId() string {
@@ -2501,7 +2712,7 @@ type ResumeSubscriptionResponse struct {
 
 func (x *ResumeSubscriptionResponse) Reset() {
 	*x = ResumeSubscriptionResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[33]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2724,7 @@ func (x *ResumeSubscriptionResponse) String() string {
 func (*ResumeSubscriptionResponse) ProtoMessage() {}
 
 func (x *ResumeSubscriptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[33]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2737,7 @@ func (x *ResumeSubscriptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeSubscriptionResponse.ProtoReflect.Descriptor instead.
 func (*ResumeSubscriptionResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{33}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ResumeSubscriptionResponse) GetSubscription() *Subscription {
@@ -2554,7 +2765,7 @@ type ResetSubscriptionRequest struct {
 
 func (x *ResetSubscriptionRequest) Reset() {
 	*x = ResetSubscriptionRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[34]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2566,7 +2777,7 @@ func (x *ResetSubscriptionRequest) String() string {
 func (*ResetSubscriptionRequest) ProtoMessage() {}
 
 func (x *ResetSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[34]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2579,7 +2790,7 @@ func (x *ResetSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*ResetSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{34}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ResetSubscriptionRequest) GetId() string {
@@ -2613,7 +2824,7 @@ type ResetSubscriptionResponse struct {
 
 func (x *ResetSubscriptionResponse) Reset() {
 	*x = ResetSubscriptionResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[35]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2836,7 @@ func (x *ResetSubscriptionResponse) String() string {
 func (*ResetSubscriptionResponse) ProtoMessage() {}
 
 func (x *ResetSubscriptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[35]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2849,7 @@ func (x *ResetSubscriptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetSubscriptionResponse.ProtoReflect.Descriptor instead.
 func (*ResetSubscriptionResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{35}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ResetSubscriptionResponse) GetSubscription() *Subscription {
@@ -2665,7 +2876,7 @@ type DeleteSubscriptionRequest struct {
 
 func (x *DeleteSubscriptionRequest) Reset() {
 	*x = DeleteSubscriptionRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[36]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2677,7 +2888,7 @@ func (x *DeleteSubscriptionRequest) String() string {
 func (*DeleteSubscriptionRequest) ProtoMessage() {}
 
 func (x *DeleteSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[36]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2690,7 +2901,7 @@ func (x *DeleteSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{36}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DeleteSubscriptionRequest) GetId() string {
@@ -2716,7 +2927,7 @@ type DeleteSubscriptionResponse struct {
 
 func (x *DeleteSubscriptionResponse) Reset() {
 	*x = DeleteSubscriptionResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[37]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2728,7 +2939,7 @@ func (x *DeleteSubscriptionResponse) String() string {
 func (*DeleteSubscriptionResponse) ProtoMessage() {}
 
 func (x *DeleteSubscriptionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[37]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2741,7 +2952,7 @@ func (x *DeleteSubscriptionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSubscriptionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSubscriptionResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{37}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DeleteSubscriptionResponse) GetReceipt() *Receipt {
@@ -2767,7 +2978,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[38]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2779,7 +2990,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[38]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2792,7 +3003,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{38}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DeadLetter) GetSubscription() string {
@@ -2856,7 +3067,7 @@ type ListDeadLettersRequest struct {
 
 func (x *ListDeadLettersRequest) Reset() {
 	*x = ListDeadLettersRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[39]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2868,7 +3079,7 @@ func (x *ListDeadLettersRequest) String() string {
 func (*ListDeadLettersRequest) ProtoMessage() {}
 
 func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[39]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2881,7 +3092,7 @@ func (x *ListDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{39}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListDeadLettersRequest) GetSubscription() string {
@@ -2915,7 +3126,7 @@ type ListDeadLettersResponse struct {
 
 func (x *ListDeadLettersResponse) Reset() {
 	*x = ListDeadLettersResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[40]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2927,7 +3138,7 @@ func (x *ListDeadLettersResponse) String() string {
 func (*ListDeadLettersResponse) ProtoMessage() {}
 
 func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[40]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2940,7 +3151,7 @@ func (x *ListDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{40}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListDeadLettersResponse) GetDeadLetters() []*DeadLetter {
@@ -2969,7 +3180,7 @@ type PeekDeadLetterRequest struct {
 
 func (x *PeekDeadLetterRequest) Reset() {
 	*x = PeekDeadLetterRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[41]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3192,7 @@ func (x *PeekDeadLetterRequest) String() string {
 func (*PeekDeadLetterRequest) ProtoMessage() {}
 
 func (x *PeekDeadLetterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[41]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3205,7 @@ func (x *PeekDeadLetterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeekDeadLetterRequest.ProtoReflect.Descriptor instead.
 func (*PeekDeadLetterRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{41}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PeekDeadLetterRequest) GetSubscription() string {
@@ -3037,7 +3248,7 @@ type PeekDeadLetterResponse struct {
 
 func (x *PeekDeadLetterResponse) Reset() {
 	*x = PeekDeadLetterResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[42]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3049,7 +3260,7 @@ func (x *PeekDeadLetterResponse) String() string {
 func (*PeekDeadLetterResponse) ProtoMessage() {}
 
 func (x *PeekDeadLetterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[42]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3062,7 +3273,7 @@ func (x *PeekDeadLetterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeekDeadLetterResponse.ProtoReflect.Descriptor instead.
 func (*PeekDeadLetterResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{42}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PeekDeadLetterResponse) GetDeadLetter() *DeadLetter {
@@ -3105,7 +3316,7 @@ type ReplayDeadLettersRequest struct {
 
 func (x *ReplayDeadLettersRequest) Reset() {
 	*x = ReplayDeadLettersRequest{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[43]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3117,7 +3328,7 @@ func (x *ReplayDeadLettersRequest) String() string {
 func (*ReplayDeadLettersRequest) ProtoMessage() {}
 
 func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[43]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3130,7 +3341,7 @@ func (x *ReplayDeadLettersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDeadLettersRequest.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{43}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReplayDeadLettersRequest) GetSubscription() string {
@@ -3164,7 +3375,7 @@ type ReplayDeadLettersResponse struct {
 
 func (x *ReplayDeadLettersResponse) Reset() {
 	*x = ReplayDeadLettersResponse{}
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[44]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3176,7 +3387,7 @@ func (x *ReplayDeadLettersResponse) String() string {
 func (*ReplayDeadLettersResponse) ProtoMessage() {}
 
 func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[44]
+	mi := &file_huitong_exchange_v1_exchange_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3189,7 +3400,7 @@ func (x *ReplayDeadLettersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayDeadLettersResponse.ProtoReflect.Descriptor instead.
 func (*ReplayDeadLettersResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{44}
+	return file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReplayDeadLettersResponse) GetReplayed() uint64 {
@@ -3311,7 +3522,20 @@ const file_huitong_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x03(\v2#.huitong.exchange.v1.ReleasedRecordR\arecords\x126\n" +
 	"\arelease\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\arelease\x125\n" +
 	"\x05proof\x18\x03 \x01(\v2\x1f.huitong.exchange.v1.RangeProofR\x05proof\x12&\n" +
-	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\"\x9d\x01\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\"\xe8\x01\n" +
+	"\fCheckRequest\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x123\n" +
+	"\x06acting\x18\x02 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\x124\n" +
+	"\asubject\x18\x03 \x01(\v2\x1a.huitong.ledger.v1.SubjectR\asubject\x12\x14\n" +
+	"\x05check\x18\x04 \x01(\tR\x05check\x12\x1c\n" +
+	"\tthreshold\x18\x05 \x01(\tR\tthreshold\x12#\n" +
+	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\"\xd9\x01\n" +
+	"\rCheckResponse\x128\n" +
+	"\x06answer\x18\x01 \x01(\x0e2 .huitong.exchange.v1.CheckAnswerR\x06answer\x126\n" +
+	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\x125\n" +
+	"\x05proof\x18\x03 \x01(\v2\x1f.huitong.exchange.v1.RangeProofR\x05proof\x12\x1f\n" +
+	"\vanswer_salt\x18\x04 \x01(\fR\n" +
+	"answerSalt\"\x9d\x01\n" +
 	"\x05Start\x12\x1a\n" +
 	"\acurrent\x18\x01 \x01(\bH\x00R\acurrent\x12\x12\n" +
 	"\x03new\x18\x02 \x01(\bH\x00R\x03new\x12\x12\n" +
@@ -3428,18 +3652,24 @@ const file_huitong_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"o\n" +
 	"\x19ReplayDeadLettersResponse\x12\x1a\n" +
 	"\breplayed\x18\x01 \x01(\x04R\breplayed\x126\n" +
-	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt*\x94\x01\n" +
+	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt*q\n" +
+	"\vCheckAnswer\x12\x1c\n" +
+	"\x18CHECK_ANSWER_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CHECK_ANSWER_YES\x10\x01\x12\x13\n" +
+	"\x0fCHECK_ANSWER_NO\x10\x02\x12\x19\n" +
+	"\x15CHECK_ANSWER_NOT_HELD\x10\x03*\x94\x01\n" +
 	"\x11SubscriptionState\x12\"\n" +
 	"\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19SUBSCRIPTION_STATE_ACTIVE\x10\x01\x12\x1d\n" +
 	"\x19SUBSCRIPTION_STATE_PAUSED\x10\x02\x12\x1d\n" +
-	"\x19SUBSCRIPTION_STATE_LAPSED\x10\x032\xed\f\n" +
+	"\x19SUBSCRIPTION_STATE_LAPSED\x10\x032\xbd\r\n" +
 	"\x0fExchangeService\x12T\n" +
 	"\aPublish\x12#.huitong.exchange.v1.PublishRequest\x1a$.huitong.exchange.v1.PublishResponse\x12j\n" +
 	"\rPublishStream\x12).huitong.exchange.v1.PublishStreamRequest\x1a*.huitong.exchange.v1.PublishStreamResponse(\x010\x01\x12l\n" +
 	"\x0fGetLastPosition\x12+.huitong.exchange.v1.GetLastPositionRequest\x1a,.huitong.exchange.v1.GetLastPositionResponse\x12^\n" +
 	"\tSubscribe\x12%.huitong.exchange.v1.SubscribeRequest\x1a&.huitong.exchange.v1.SubscribeResponse(\x010\x01\x12N\n" +
-	"\x05Query\x12!.huitong.exchange.v1.QueryRequest\x1a\".huitong.exchange.v1.QueryResponse\x12u\n" +
+	"\x05Query\x12!.huitong.exchange.v1.QueryRequest\x1a\".huitong.exchange.v1.QueryResponse\x12N\n" +
+	"\x05Check\x12!.huitong.exchange.v1.CheckRequest\x1a\".huitong.exchange.v1.CheckResponse\x12u\n" +
 	"\x12CreateSubscription\x12..huitong.exchange.v1.CreateSubscriptionRequest\x1a/.huitong.exchange.v1.CreateSubscriptionResponse\x12l\n" +
 	"\x0fGetSubscription\x12+.huitong.exchange.v1.GetSubscriptionRequest\x1a,.huitong.exchange.v1.GetSubscriptionResponse\x12r\n" +
 	"\x11ListSubscriptions\x12-.huitong.exchange.v1.ListSubscriptionsRequest\x1a..huitong.exchange.v1.ListSubscriptionsResponse\x12r\n" +
@@ -3464,164 +3694,174 @@ func file_huitong_exchange_v1_exchange_service_proto_rawDescGZIP() []byte {
 	return file_huitong_exchange_v1_exchange_service_proto_rawDescData
 }
 
-var file_huitong_exchange_v1_exchange_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_huitong_exchange_v1_exchange_service_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_huitong_exchange_v1_exchange_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_huitong_exchange_v1_exchange_service_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_huitong_exchange_v1_exchange_service_proto_goTypes = []any{
-	(SubscriptionState)(0),             // 0: huitong.exchange.v1.SubscriptionState
-	(*PublishRequest)(nil),             // 1: huitong.exchange.v1.PublishRequest
-	(*PublishResponse)(nil),            // 2: huitong.exchange.v1.PublishResponse
-	(*PublishStreamRequest)(nil),       // 3: huitong.exchange.v1.PublishStreamRequest
-	(*PublishStreamResponse)(nil),      // 4: huitong.exchange.v1.PublishStreamResponse
-	(*GetLastPositionRequest)(nil),     // 5: huitong.exchange.v1.GetLastPositionRequest
-	(*GetLastPositionResponse)(nil),    // 6: huitong.exchange.v1.GetLastPositionResponse
-	(*SubscribeRequest)(nil),           // 7: huitong.exchange.v1.SubscribeRequest
-	(*SubscribeOpen)(nil),              // 8: huitong.exchange.v1.SubscribeOpen
-	(*SubscribeSettle)(nil),            // 9: huitong.exchange.v1.SubscribeSettle
-	(*Nack)(nil),                       // 10: huitong.exchange.v1.Nack
-	(*SubscribeCredit)(nil),            // 11: huitong.exchange.v1.SubscribeCredit
-	(*SubscribeDrain)(nil),             // 12: huitong.exchange.v1.SubscribeDrain
-	(*SubscribeResponse)(nil),          // 13: huitong.exchange.v1.SubscribeResponse
-	(*SubscribeOpened)(nil),            // 14: huitong.exchange.v1.SubscribeOpened
-	(*DeliveryBatch)(nil),              // 15: huitong.exchange.v1.DeliveryBatch
-	(*Delivery)(nil),                   // 16: huitong.exchange.v1.Delivery
-	(*SubscribeSettled)(nil),           // 17: huitong.exchange.v1.SubscribeSettled
-	(*SubscribeLapsed)(nil),            // 18: huitong.exchange.v1.SubscribeLapsed
-	(*SubscribeHeartbeat)(nil),         // 19: huitong.exchange.v1.SubscribeHeartbeat
-	(*QueryRequest)(nil),               // 20: huitong.exchange.v1.QueryRequest
-	(*QueryResponse)(nil),              // 21: huitong.exchange.v1.QueryResponse
-	(*Start)(nil),                      // 22: huitong.exchange.v1.Start
-	(*Subscription)(nil),               // 23: huitong.exchange.v1.Subscription
-	(*Lane)(nil),                       // 24: huitong.exchange.v1.Lane
-	(*CreateSubscriptionRequest)(nil),  // 25: huitong.exchange.v1.CreateSubscriptionRequest
-	(*CreateSubscriptionResponse)(nil), // 26: huitong.exchange.v1.CreateSubscriptionResponse
-	(*GetSubscriptionRequest)(nil),     // 27: huitong.exchange.v1.GetSubscriptionRequest
-	(*GetSubscriptionResponse)(nil),    // 28: huitong.exchange.v1.GetSubscriptionResponse
-	(*ListSubscriptionsRequest)(nil),   // 29: huitong.exchange.v1.ListSubscriptionsRequest
-	(*ListSubscriptionsResponse)(nil),  // 30: huitong.exchange.v1.ListSubscriptionsResponse
-	(*PauseSubscriptionRequest)(nil),   // 31: huitong.exchange.v1.PauseSubscriptionRequest
-	(*PauseSubscriptionResponse)(nil),  // 32: huitong.exchange.v1.PauseSubscriptionResponse
-	(*ResumeSubscriptionRequest)(nil),  // 33: huitong.exchange.v1.ResumeSubscriptionRequest
-	(*ResumeSubscriptionResponse)(nil), // 34: huitong.exchange.v1.ResumeSubscriptionResponse
-	(*ResetSubscriptionRequest)(nil),   // 35: huitong.exchange.v1.ResetSubscriptionRequest
-	(*ResetSubscriptionResponse)(nil),  // 36: huitong.exchange.v1.ResetSubscriptionResponse
-	(*DeleteSubscriptionRequest)(nil),  // 37: huitong.exchange.v1.DeleteSubscriptionRequest
-	(*DeleteSubscriptionResponse)(nil), // 38: huitong.exchange.v1.DeleteSubscriptionResponse
-	(*DeadLetter)(nil),                 // 39: huitong.exchange.v1.DeadLetter
-	(*ListDeadLettersRequest)(nil),     // 40: huitong.exchange.v1.ListDeadLettersRequest
-	(*ListDeadLettersResponse)(nil),    // 41: huitong.exchange.v1.ListDeadLettersResponse
-	(*PeekDeadLetterRequest)(nil),      // 42: huitong.exchange.v1.PeekDeadLetterRequest
-	(*PeekDeadLetterResponse)(nil),     // 43: huitong.exchange.v1.PeekDeadLetterResponse
-	(*ReplayDeadLettersRequest)(nil),   // 44: huitong.exchange.v1.ReplayDeadLettersRequest
-	(*ReplayDeadLettersResponse)(nil),  // 45: huitong.exchange.v1.ReplayDeadLettersResponse
-	(*Publication)(nil),                // 46: huitong.exchange.v1.Publication
-	(*SourcePosition)(nil),             // 47: huitong.exchange.v1.SourcePosition
-	(*PublicationResult)(nil),          // 48: huitong.exchange.v1.PublicationResult
-	(*RangeProof)(nil),                 // 49: huitong.exchange.v1.RangeProof
-	(*Problem)(nil),                    // 50: huitong.exchange.v1.Problem
-	(*timestamppb.Timestamp)(nil),      // 51: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),        // 52: google.protobuf.Duration
-	(*Receipt)(nil),                    // 53: huitong.exchange.v1.Receipt
-	(*ReleasedRecord)(nil),             // 54: huitong.exchange.v1.ReleasedRecord
-	(*Acting)(nil),                     // 55: huitong.exchange.v1.Acting
-	(*v1.Subject)(nil),                 // 56: huitong.ledger.v1.Subject
+	(CheckAnswer)(0),                   // 0: huitong.exchange.v1.CheckAnswer
+	(SubscriptionState)(0),             // 1: huitong.exchange.v1.SubscriptionState
+	(*PublishRequest)(nil),             // 2: huitong.exchange.v1.PublishRequest
+	(*PublishResponse)(nil),            // 3: huitong.exchange.v1.PublishResponse
+	(*PublishStreamRequest)(nil),       // 4: huitong.exchange.v1.PublishStreamRequest
+	(*PublishStreamResponse)(nil),      // 5: huitong.exchange.v1.PublishStreamResponse
+	(*GetLastPositionRequest)(nil),     // 6: huitong.exchange.v1.GetLastPositionRequest
+	(*GetLastPositionResponse)(nil),    // 7: huitong.exchange.v1.GetLastPositionResponse
+	(*SubscribeRequest)(nil),           // 8: huitong.exchange.v1.SubscribeRequest
+	(*SubscribeOpen)(nil),              // 9: huitong.exchange.v1.SubscribeOpen
+	(*SubscribeSettle)(nil),            // 10: huitong.exchange.v1.SubscribeSettle
+	(*Nack)(nil),                       // 11: huitong.exchange.v1.Nack
+	(*SubscribeCredit)(nil),            // 12: huitong.exchange.v1.SubscribeCredit
+	(*SubscribeDrain)(nil),             // 13: huitong.exchange.v1.SubscribeDrain
+	(*SubscribeResponse)(nil),          // 14: huitong.exchange.v1.SubscribeResponse
+	(*SubscribeOpened)(nil),            // 15: huitong.exchange.v1.SubscribeOpened
+	(*DeliveryBatch)(nil),              // 16: huitong.exchange.v1.DeliveryBatch
+	(*Delivery)(nil),                   // 17: huitong.exchange.v1.Delivery
+	(*SubscribeSettled)(nil),           // 18: huitong.exchange.v1.SubscribeSettled
+	(*SubscribeLapsed)(nil),            // 19: huitong.exchange.v1.SubscribeLapsed
+	(*SubscribeHeartbeat)(nil),         // 20: huitong.exchange.v1.SubscribeHeartbeat
+	(*QueryRequest)(nil),               // 21: huitong.exchange.v1.QueryRequest
+	(*QueryResponse)(nil),              // 22: huitong.exchange.v1.QueryResponse
+	(*CheckRequest)(nil),               // 23: huitong.exchange.v1.CheckRequest
+	(*CheckResponse)(nil),              // 24: huitong.exchange.v1.CheckResponse
+	(*Start)(nil),                      // 25: huitong.exchange.v1.Start
+	(*Subscription)(nil),               // 26: huitong.exchange.v1.Subscription
+	(*Lane)(nil),                       // 27: huitong.exchange.v1.Lane
+	(*CreateSubscriptionRequest)(nil),  // 28: huitong.exchange.v1.CreateSubscriptionRequest
+	(*CreateSubscriptionResponse)(nil), // 29: huitong.exchange.v1.CreateSubscriptionResponse
+	(*GetSubscriptionRequest)(nil),     // 30: huitong.exchange.v1.GetSubscriptionRequest
+	(*GetSubscriptionResponse)(nil),    // 31: huitong.exchange.v1.GetSubscriptionResponse
+	(*ListSubscriptionsRequest)(nil),   // 32: huitong.exchange.v1.ListSubscriptionsRequest
+	(*ListSubscriptionsResponse)(nil),  // 33: huitong.exchange.v1.ListSubscriptionsResponse
+	(*PauseSubscriptionRequest)(nil),   // 34: huitong.exchange.v1.PauseSubscriptionRequest
+	(*PauseSubscriptionResponse)(nil),  // 35: huitong.exchange.v1.PauseSubscriptionResponse
+	(*ResumeSubscriptionRequest)(nil),  // 36: huitong.exchange.v1.ResumeSubscriptionRequest
+	(*ResumeSubscriptionResponse)(nil), // 37: huitong.exchange.v1.ResumeSubscriptionResponse
+	(*ResetSubscriptionRequest)(nil),   // 38: huitong.exchange.v1.ResetSubscriptionRequest
+	(*ResetSubscriptionResponse)(nil),  // 39: huitong.exchange.v1.ResetSubscriptionResponse
+	(*DeleteSubscriptionRequest)(nil),  // 40: huitong.exchange.v1.DeleteSubscriptionRequest
+	(*DeleteSubscriptionResponse)(nil), // 41: huitong.exchange.v1.DeleteSubscriptionResponse
+	(*DeadLetter)(nil),                 // 42: huitong.exchange.v1.DeadLetter
+	(*ListDeadLettersRequest)(nil),     // 43: huitong.exchange.v1.ListDeadLettersRequest
+	(*ListDeadLettersResponse)(nil),    // 44: huitong.exchange.v1.ListDeadLettersResponse
+	(*PeekDeadLetterRequest)(nil),      // 45: huitong.exchange.v1.PeekDeadLetterRequest
+	(*PeekDeadLetterResponse)(nil),     // 46: huitong.exchange.v1.PeekDeadLetterResponse
+	(*ReplayDeadLettersRequest)(nil),   // 47: huitong.exchange.v1.ReplayDeadLettersRequest
+	(*ReplayDeadLettersResponse)(nil),  // 48: huitong.exchange.v1.ReplayDeadLettersResponse
+	(*Publication)(nil),                // 49: huitong.exchange.v1.Publication
+	(*SourcePosition)(nil),             // 50: huitong.exchange.v1.SourcePosition
+	(*PublicationResult)(nil),          // 51: huitong.exchange.v1.PublicationResult
+	(*RangeProof)(nil),                 // 52: huitong.exchange.v1.RangeProof
+	(*Problem)(nil),                    // 53: huitong.exchange.v1.Problem
+	(*timestamppb.Timestamp)(nil),      // 54: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 55: google.protobuf.Duration
+	(*Receipt)(nil),                    // 56: huitong.exchange.v1.Receipt
+	(*ReleasedRecord)(nil),             // 57: huitong.exchange.v1.ReleasedRecord
+	(*Acting)(nil),                     // 58: huitong.exchange.v1.Acting
+	(*v1.Subject)(nil),                 // 59: huitong.ledger.v1.Subject
 }
 var file_huitong_exchange_v1_exchange_service_proto_depIdxs = []int32{
-	46, // 0: huitong.exchange.v1.PublishRequest.records:type_name -> huitong.exchange.v1.Publication
-	47, // 1: huitong.exchange.v1.PublishRequest.source_position:type_name -> huitong.exchange.v1.SourcePosition
-	48, // 2: huitong.exchange.v1.PublishResponse.results:type_name -> huitong.exchange.v1.PublicationResult
-	49, // 3: huitong.exchange.v1.PublishResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	1,  // 4: huitong.exchange.v1.PublishStreamRequest.call:type_name -> huitong.exchange.v1.PublishRequest
-	2,  // 5: huitong.exchange.v1.PublishStreamResponse.response:type_name -> huitong.exchange.v1.PublishResponse
-	50, // 6: huitong.exchange.v1.PublishStreamResponse.problem:type_name -> huitong.exchange.v1.Problem
-	47, // 7: huitong.exchange.v1.GetLastPositionResponse.position:type_name -> huitong.exchange.v1.SourcePosition
-	51, // 8: huitong.exchange.v1.GetLastPositionResponse.at:type_name -> google.protobuf.Timestamp
-	8,  // 9: huitong.exchange.v1.SubscribeRequest.open:type_name -> huitong.exchange.v1.SubscribeOpen
-	9,  // 10: huitong.exchange.v1.SubscribeRequest.settle:type_name -> huitong.exchange.v1.SubscribeSettle
-	11, // 11: huitong.exchange.v1.SubscribeRequest.credit:type_name -> huitong.exchange.v1.SubscribeCredit
-	12, // 12: huitong.exchange.v1.SubscribeRequest.drain:type_name -> huitong.exchange.v1.SubscribeDrain
-	10, // 13: huitong.exchange.v1.SubscribeSettle.nacks:type_name -> huitong.exchange.v1.Nack
-	52, // 14: huitong.exchange.v1.Nack.delay:type_name -> google.protobuf.Duration
-	14, // 15: huitong.exchange.v1.SubscribeResponse.opened:type_name -> huitong.exchange.v1.SubscribeOpened
-	15, // 16: huitong.exchange.v1.SubscribeResponse.batch:type_name -> huitong.exchange.v1.DeliveryBatch
-	17, // 17: huitong.exchange.v1.SubscribeResponse.settled:type_name -> huitong.exchange.v1.SubscribeSettled
-	18, // 18: huitong.exchange.v1.SubscribeResponse.lapsed:type_name -> huitong.exchange.v1.SubscribeLapsed
-	19, // 19: huitong.exchange.v1.SubscribeResponse.heartbeat:type_name -> huitong.exchange.v1.SubscribeHeartbeat
-	23, // 20: huitong.exchange.v1.SubscribeOpened.subscription:type_name -> huitong.exchange.v1.Subscription
-	16, // 21: huitong.exchange.v1.DeliveryBatch.deliveries:type_name -> huitong.exchange.v1.Delivery
-	53, // 22: huitong.exchange.v1.DeliveryBatch.release:type_name -> huitong.exchange.v1.Receipt
-	49, // 23: huitong.exchange.v1.DeliveryBatch.proof:type_name -> huitong.exchange.v1.RangeProof
-	54, // 24: huitong.exchange.v1.Delivery.record:type_name -> huitong.exchange.v1.ReleasedRecord
-	50, // 25: huitong.exchange.v1.SubscribeSettled.problem:type_name -> huitong.exchange.v1.Problem
-	50, // 26: huitong.exchange.v1.SubscribeLapsed.problem:type_name -> huitong.exchange.v1.Problem
-	55, // 27: huitong.exchange.v1.QueryRequest.acting:type_name -> huitong.exchange.v1.Acting
-	56, // 28: huitong.exchange.v1.QueryRequest.subject:type_name -> huitong.ledger.v1.Subject
-	54, // 29: huitong.exchange.v1.QueryResponse.records:type_name -> huitong.exchange.v1.ReleasedRecord
-	53, // 30: huitong.exchange.v1.QueryResponse.release:type_name -> huitong.exchange.v1.Receipt
-	49, // 31: huitong.exchange.v1.QueryResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	51, // 32: huitong.exchange.v1.Start.time:type_name -> google.protobuf.Timestamp
-	22, // 33: huitong.exchange.v1.Subscription.start:type_name -> huitong.exchange.v1.Start
-	52, // 34: huitong.exchange.v1.Subscription.ack_wait:type_name -> google.protobuf.Duration
-	52, // 35: huitong.exchange.v1.Subscription.backoff:type_name -> google.protobuf.Duration
-	52, // 36: huitong.exchange.v1.Subscription.max_backoff:type_name -> google.protobuf.Duration
-	0,  // 37: huitong.exchange.v1.Subscription.state:type_name -> huitong.exchange.v1.SubscriptionState
-	51, // 38: huitong.exchange.v1.Subscription.created_at:type_name -> google.protobuf.Timestamp
-	24, // 39: huitong.exchange.v1.Subscription.lane_state:type_name -> huitong.exchange.v1.Lane
-	23, // 40: huitong.exchange.v1.CreateSubscriptionRequest.subscription:type_name -> huitong.exchange.v1.Subscription
-	23, // 41: huitong.exchange.v1.CreateSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	53, // 42: huitong.exchange.v1.CreateSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	23, // 43: huitong.exchange.v1.GetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	23, // 44: huitong.exchange.v1.ListSubscriptionsResponse.subscriptions:type_name -> huitong.exchange.v1.Subscription
-	23, // 45: huitong.exchange.v1.PauseSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	53, // 46: huitong.exchange.v1.PauseSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	23, // 47: huitong.exchange.v1.ResumeSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	53, // 48: huitong.exchange.v1.ResumeSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	22, // 49: huitong.exchange.v1.ResetSubscriptionRequest.start:type_name -> huitong.exchange.v1.Start
-	23, // 50: huitong.exchange.v1.ResetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	53, // 51: huitong.exchange.v1.ResetSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	53, // 52: huitong.exchange.v1.DeleteSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	51, // 53: huitong.exchange.v1.DeadLetter.at:type_name -> google.protobuf.Timestamp
-	39, // 54: huitong.exchange.v1.ListDeadLettersResponse.dead_letters:type_name -> huitong.exchange.v1.DeadLetter
-	55, // 55: huitong.exchange.v1.PeekDeadLetterRequest.acting:type_name -> huitong.exchange.v1.Acting
-	39, // 56: huitong.exchange.v1.PeekDeadLetterResponse.dead_letter:type_name -> huitong.exchange.v1.DeadLetter
-	54, // 57: huitong.exchange.v1.PeekDeadLetterResponse.record:type_name -> huitong.exchange.v1.ReleasedRecord
-	53, // 58: huitong.exchange.v1.PeekDeadLetterResponse.release:type_name -> huitong.exchange.v1.Receipt
-	49, // 59: huitong.exchange.v1.PeekDeadLetterResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	53, // 60: huitong.exchange.v1.ReplayDeadLettersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	1,  // 61: huitong.exchange.v1.ExchangeService.Publish:input_type -> huitong.exchange.v1.PublishRequest
-	3,  // 62: huitong.exchange.v1.ExchangeService.PublishStream:input_type -> huitong.exchange.v1.PublishStreamRequest
-	5,  // 63: huitong.exchange.v1.ExchangeService.GetLastPosition:input_type -> huitong.exchange.v1.GetLastPositionRequest
-	7,  // 64: huitong.exchange.v1.ExchangeService.Subscribe:input_type -> huitong.exchange.v1.SubscribeRequest
-	20, // 65: huitong.exchange.v1.ExchangeService.Query:input_type -> huitong.exchange.v1.QueryRequest
-	25, // 66: huitong.exchange.v1.ExchangeService.CreateSubscription:input_type -> huitong.exchange.v1.CreateSubscriptionRequest
-	27, // 67: huitong.exchange.v1.ExchangeService.GetSubscription:input_type -> huitong.exchange.v1.GetSubscriptionRequest
-	29, // 68: huitong.exchange.v1.ExchangeService.ListSubscriptions:input_type -> huitong.exchange.v1.ListSubscriptionsRequest
-	31, // 69: huitong.exchange.v1.ExchangeService.PauseSubscription:input_type -> huitong.exchange.v1.PauseSubscriptionRequest
-	33, // 70: huitong.exchange.v1.ExchangeService.ResumeSubscription:input_type -> huitong.exchange.v1.ResumeSubscriptionRequest
-	35, // 71: huitong.exchange.v1.ExchangeService.ResetSubscription:input_type -> huitong.exchange.v1.ResetSubscriptionRequest
-	37, // 72: huitong.exchange.v1.ExchangeService.DeleteSubscription:input_type -> huitong.exchange.v1.DeleteSubscriptionRequest
-	40, // 73: huitong.exchange.v1.ExchangeService.ListDeadLetters:input_type -> huitong.exchange.v1.ListDeadLettersRequest
-	42, // 74: huitong.exchange.v1.ExchangeService.PeekDeadLetter:input_type -> huitong.exchange.v1.PeekDeadLetterRequest
-	44, // 75: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:input_type -> huitong.exchange.v1.ReplayDeadLettersRequest
-	2,  // 76: huitong.exchange.v1.ExchangeService.Publish:output_type -> huitong.exchange.v1.PublishResponse
-	4,  // 77: huitong.exchange.v1.ExchangeService.PublishStream:output_type -> huitong.exchange.v1.PublishStreamResponse
-	6,  // 78: huitong.exchange.v1.ExchangeService.GetLastPosition:output_type -> huitong.exchange.v1.GetLastPositionResponse
-	13, // 79: huitong.exchange.v1.ExchangeService.Subscribe:output_type -> huitong.exchange.v1.SubscribeResponse
-	21, // 80: huitong.exchange.v1.ExchangeService.Query:output_type -> huitong.exchange.v1.QueryResponse
-	26, // 81: huitong.exchange.v1.ExchangeService.CreateSubscription:output_type -> huitong.exchange.v1.CreateSubscriptionResponse
-	28, // 82: huitong.exchange.v1.ExchangeService.GetSubscription:output_type -> huitong.exchange.v1.GetSubscriptionResponse
-	30, // 83: huitong.exchange.v1.ExchangeService.ListSubscriptions:output_type -> huitong.exchange.v1.ListSubscriptionsResponse
-	32, // 84: huitong.exchange.v1.ExchangeService.PauseSubscription:output_type -> huitong.exchange.v1.PauseSubscriptionResponse
-	34, // 85: huitong.exchange.v1.ExchangeService.ResumeSubscription:output_type -> huitong.exchange.v1.ResumeSubscriptionResponse
-	36, // 86: huitong.exchange.v1.ExchangeService.ResetSubscription:output_type -> huitong.exchange.v1.ResetSubscriptionResponse
-	38, // 87: huitong.exchange.v1.ExchangeService.DeleteSubscription:output_type -> huitong.exchange.v1.DeleteSubscriptionResponse
-	41, // 88: huitong.exchange.v1.ExchangeService.ListDeadLetters:output_type -> huitong.exchange.v1.ListDeadLettersResponse
-	43, // 89: huitong.exchange.v1.ExchangeService.PeekDeadLetter:output_type -> huitong.exchange.v1.PeekDeadLetterResponse
-	45, // 90: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:output_type -> huitong.exchange.v1.ReplayDeadLettersResponse
-	76, // [76:91] is the sub-list for method output_type
-	61, // [61:76] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	49, // 0: huitong.exchange.v1.PublishRequest.records:type_name -> huitong.exchange.v1.Publication
+	50, // 1: huitong.exchange.v1.PublishRequest.source_position:type_name -> huitong.exchange.v1.SourcePosition
+	51, // 2: huitong.exchange.v1.PublishResponse.results:type_name -> huitong.exchange.v1.PublicationResult
+	52, // 3: huitong.exchange.v1.PublishResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	2,  // 4: huitong.exchange.v1.PublishStreamRequest.call:type_name -> huitong.exchange.v1.PublishRequest
+	3,  // 5: huitong.exchange.v1.PublishStreamResponse.response:type_name -> huitong.exchange.v1.PublishResponse
+	53, // 6: huitong.exchange.v1.PublishStreamResponse.problem:type_name -> huitong.exchange.v1.Problem
+	50, // 7: huitong.exchange.v1.GetLastPositionResponse.position:type_name -> huitong.exchange.v1.SourcePosition
+	54, // 8: huitong.exchange.v1.GetLastPositionResponse.at:type_name -> google.protobuf.Timestamp
+	9,  // 9: huitong.exchange.v1.SubscribeRequest.open:type_name -> huitong.exchange.v1.SubscribeOpen
+	10, // 10: huitong.exchange.v1.SubscribeRequest.settle:type_name -> huitong.exchange.v1.SubscribeSettle
+	12, // 11: huitong.exchange.v1.SubscribeRequest.credit:type_name -> huitong.exchange.v1.SubscribeCredit
+	13, // 12: huitong.exchange.v1.SubscribeRequest.drain:type_name -> huitong.exchange.v1.SubscribeDrain
+	11, // 13: huitong.exchange.v1.SubscribeSettle.nacks:type_name -> huitong.exchange.v1.Nack
+	55, // 14: huitong.exchange.v1.Nack.delay:type_name -> google.protobuf.Duration
+	15, // 15: huitong.exchange.v1.SubscribeResponse.opened:type_name -> huitong.exchange.v1.SubscribeOpened
+	16, // 16: huitong.exchange.v1.SubscribeResponse.batch:type_name -> huitong.exchange.v1.DeliveryBatch
+	18, // 17: huitong.exchange.v1.SubscribeResponse.settled:type_name -> huitong.exchange.v1.SubscribeSettled
+	19, // 18: huitong.exchange.v1.SubscribeResponse.lapsed:type_name -> huitong.exchange.v1.SubscribeLapsed
+	20, // 19: huitong.exchange.v1.SubscribeResponse.heartbeat:type_name -> huitong.exchange.v1.SubscribeHeartbeat
+	26, // 20: huitong.exchange.v1.SubscribeOpened.subscription:type_name -> huitong.exchange.v1.Subscription
+	17, // 21: huitong.exchange.v1.DeliveryBatch.deliveries:type_name -> huitong.exchange.v1.Delivery
+	56, // 22: huitong.exchange.v1.DeliveryBatch.release:type_name -> huitong.exchange.v1.Receipt
+	52, // 23: huitong.exchange.v1.DeliveryBatch.proof:type_name -> huitong.exchange.v1.RangeProof
+	57, // 24: huitong.exchange.v1.Delivery.record:type_name -> huitong.exchange.v1.ReleasedRecord
+	53, // 25: huitong.exchange.v1.SubscribeSettled.problem:type_name -> huitong.exchange.v1.Problem
+	53, // 26: huitong.exchange.v1.SubscribeLapsed.problem:type_name -> huitong.exchange.v1.Problem
+	58, // 27: huitong.exchange.v1.QueryRequest.acting:type_name -> huitong.exchange.v1.Acting
+	59, // 28: huitong.exchange.v1.QueryRequest.subject:type_name -> huitong.ledger.v1.Subject
+	57, // 29: huitong.exchange.v1.QueryResponse.records:type_name -> huitong.exchange.v1.ReleasedRecord
+	56, // 30: huitong.exchange.v1.QueryResponse.release:type_name -> huitong.exchange.v1.Receipt
+	52, // 31: huitong.exchange.v1.QueryResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	58, // 32: huitong.exchange.v1.CheckRequest.acting:type_name -> huitong.exchange.v1.Acting
+	59, // 33: huitong.exchange.v1.CheckRequest.subject:type_name -> huitong.ledger.v1.Subject
+	0,  // 34: huitong.exchange.v1.CheckResponse.answer:type_name -> huitong.exchange.v1.CheckAnswer
+	56, // 35: huitong.exchange.v1.CheckResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	52, // 36: huitong.exchange.v1.CheckResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	54, // 37: huitong.exchange.v1.Start.time:type_name -> google.protobuf.Timestamp
+	25, // 38: huitong.exchange.v1.Subscription.start:type_name -> huitong.exchange.v1.Start
+	55, // 39: huitong.exchange.v1.Subscription.ack_wait:type_name -> google.protobuf.Duration
+	55, // 40: huitong.exchange.v1.Subscription.backoff:type_name -> google.protobuf.Duration
+	55, // 41: huitong.exchange.v1.Subscription.max_backoff:type_name -> google.protobuf.Duration
+	1,  // 42: huitong.exchange.v1.Subscription.state:type_name -> huitong.exchange.v1.SubscriptionState
+	54, // 43: huitong.exchange.v1.Subscription.created_at:type_name -> google.protobuf.Timestamp
+	27, // 44: huitong.exchange.v1.Subscription.lane_state:type_name -> huitong.exchange.v1.Lane
+	26, // 45: huitong.exchange.v1.CreateSubscriptionRequest.subscription:type_name -> huitong.exchange.v1.Subscription
+	26, // 46: huitong.exchange.v1.CreateSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 47: huitong.exchange.v1.CreateSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	26, // 48: huitong.exchange.v1.GetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	26, // 49: huitong.exchange.v1.ListSubscriptionsResponse.subscriptions:type_name -> huitong.exchange.v1.Subscription
+	26, // 50: huitong.exchange.v1.PauseSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 51: huitong.exchange.v1.PauseSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	26, // 52: huitong.exchange.v1.ResumeSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 53: huitong.exchange.v1.ResumeSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	25, // 54: huitong.exchange.v1.ResetSubscriptionRequest.start:type_name -> huitong.exchange.v1.Start
+	26, // 55: huitong.exchange.v1.ResetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 56: huitong.exchange.v1.ResetSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	56, // 57: huitong.exchange.v1.DeleteSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	54, // 58: huitong.exchange.v1.DeadLetter.at:type_name -> google.protobuf.Timestamp
+	42, // 59: huitong.exchange.v1.ListDeadLettersResponse.dead_letters:type_name -> huitong.exchange.v1.DeadLetter
+	58, // 60: huitong.exchange.v1.PeekDeadLetterRequest.acting:type_name -> huitong.exchange.v1.Acting
+	42, // 61: huitong.exchange.v1.PeekDeadLetterResponse.dead_letter:type_name -> huitong.exchange.v1.DeadLetter
+	57, // 62: huitong.exchange.v1.PeekDeadLetterResponse.record:type_name -> huitong.exchange.v1.ReleasedRecord
+	56, // 63: huitong.exchange.v1.PeekDeadLetterResponse.release:type_name -> huitong.exchange.v1.Receipt
+	52, // 64: huitong.exchange.v1.PeekDeadLetterResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	56, // 65: huitong.exchange.v1.ReplayDeadLettersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	2,  // 66: huitong.exchange.v1.ExchangeService.Publish:input_type -> huitong.exchange.v1.PublishRequest
+	4,  // 67: huitong.exchange.v1.ExchangeService.PublishStream:input_type -> huitong.exchange.v1.PublishStreamRequest
+	6,  // 68: huitong.exchange.v1.ExchangeService.GetLastPosition:input_type -> huitong.exchange.v1.GetLastPositionRequest
+	8,  // 69: huitong.exchange.v1.ExchangeService.Subscribe:input_type -> huitong.exchange.v1.SubscribeRequest
+	21, // 70: huitong.exchange.v1.ExchangeService.Query:input_type -> huitong.exchange.v1.QueryRequest
+	23, // 71: huitong.exchange.v1.ExchangeService.Check:input_type -> huitong.exchange.v1.CheckRequest
+	28, // 72: huitong.exchange.v1.ExchangeService.CreateSubscription:input_type -> huitong.exchange.v1.CreateSubscriptionRequest
+	30, // 73: huitong.exchange.v1.ExchangeService.GetSubscription:input_type -> huitong.exchange.v1.GetSubscriptionRequest
+	32, // 74: huitong.exchange.v1.ExchangeService.ListSubscriptions:input_type -> huitong.exchange.v1.ListSubscriptionsRequest
+	34, // 75: huitong.exchange.v1.ExchangeService.PauseSubscription:input_type -> huitong.exchange.v1.PauseSubscriptionRequest
+	36, // 76: huitong.exchange.v1.ExchangeService.ResumeSubscription:input_type -> huitong.exchange.v1.ResumeSubscriptionRequest
+	38, // 77: huitong.exchange.v1.ExchangeService.ResetSubscription:input_type -> huitong.exchange.v1.ResetSubscriptionRequest
+	40, // 78: huitong.exchange.v1.ExchangeService.DeleteSubscription:input_type -> huitong.exchange.v1.DeleteSubscriptionRequest
+	43, // 79: huitong.exchange.v1.ExchangeService.ListDeadLetters:input_type -> huitong.exchange.v1.ListDeadLettersRequest
+	45, // 80: huitong.exchange.v1.ExchangeService.PeekDeadLetter:input_type -> huitong.exchange.v1.PeekDeadLetterRequest
+	47, // 81: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:input_type -> huitong.exchange.v1.ReplayDeadLettersRequest
+	3,  // 82: huitong.exchange.v1.ExchangeService.Publish:output_type -> huitong.exchange.v1.PublishResponse
+	5,  // 83: huitong.exchange.v1.ExchangeService.PublishStream:output_type -> huitong.exchange.v1.PublishStreamResponse
+	7,  // 84: huitong.exchange.v1.ExchangeService.GetLastPosition:output_type -> huitong.exchange.v1.GetLastPositionResponse
+	14, // 85: huitong.exchange.v1.ExchangeService.Subscribe:output_type -> huitong.exchange.v1.SubscribeResponse
+	22, // 86: huitong.exchange.v1.ExchangeService.Query:output_type -> huitong.exchange.v1.QueryResponse
+	24, // 87: huitong.exchange.v1.ExchangeService.Check:output_type -> huitong.exchange.v1.CheckResponse
+	29, // 88: huitong.exchange.v1.ExchangeService.CreateSubscription:output_type -> huitong.exchange.v1.CreateSubscriptionResponse
+	31, // 89: huitong.exchange.v1.ExchangeService.GetSubscription:output_type -> huitong.exchange.v1.GetSubscriptionResponse
+	33, // 90: huitong.exchange.v1.ExchangeService.ListSubscriptions:output_type -> huitong.exchange.v1.ListSubscriptionsResponse
+	35, // 91: huitong.exchange.v1.ExchangeService.PauseSubscription:output_type -> huitong.exchange.v1.PauseSubscriptionResponse
+	37, // 92: huitong.exchange.v1.ExchangeService.ResumeSubscription:output_type -> huitong.exchange.v1.ResumeSubscriptionResponse
+	39, // 93: huitong.exchange.v1.ExchangeService.ResetSubscription:output_type -> huitong.exchange.v1.ResetSubscriptionResponse
+	41, // 94: huitong.exchange.v1.ExchangeService.DeleteSubscription:output_type -> huitong.exchange.v1.DeleteSubscriptionResponse
+	44, // 95: huitong.exchange.v1.ExchangeService.ListDeadLetters:output_type -> huitong.exchange.v1.ListDeadLettersResponse
+	46, // 96: huitong.exchange.v1.ExchangeService.PeekDeadLetter:output_type -> huitong.exchange.v1.PeekDeadLetterResponse
+	48, // 97: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:output_type -> huitong.exchange.v1.ReplayDeadLettersResponse
+	82, // [82:98] is the sub-list for method output_type
+	66, // [66:82] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_huitong_exchange_v1_exchange_service_proto_init() }
@@ -3649,7 +3889,7 @@ func file_huitong_exchange_v1_exchange_service_proto_init() {
 		(*QueryRequest_Key)(nil),
 		(*QueryRequest_Index)(nil),
 	}
-	file_huitong_exchange_v1_exchange_service_proto_msgTypes[21].OneofWrappers = []any{
+	file_huitong_exchange_v1_exchange_service_proto_msgTypes[23].OneofWrappers = []any{
 		(*Start_Current)(nil),
 		(*Start_New)(nil),
 		(*Start_All)(nil),
@@ -3661,8 +3901,8 @@ func file_huitong_exchange_v1_exchange_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_exchange_v1_exchange_service_proto_rawDesc), len(file_huitong_exchange_v1_exchange_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   45,
+			NumEnums:      2,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	ExchangeService_GetLastPosition_FullMethodName    = "/huitong.exchange.v1.ExchangeService/GetLastPosition"
 	ExchangeService_Subscribe_FullMethodName          = "/huitong.exchange.v1.ExchangeService/Subscribe"
 	ExchangeService_Query_FullMethodName              = "/huitong.exchange.v1.ExchangeService/Query"
+	ExchangeService_Check_FullMethodName              = "/huitong.exchange.v1.ExchangeService/Check"
 	ExchangeService_CreateSubscription_FullMethodName = "/huitong.exchange.v1.ExchangeService/CreateSubscription"
 	ExchangeService_GetSubscription_FullMethodName    = "/huitong.exchange.v1.ExchangeService/GetSubscription"
 	ExchangeService_ListSubscriptions_FullMethodName  = "/huitong.exchange.v1.ExchangeService/ListSubscriptions"
@@ -57,6 +58,9 @@ type ExchangeServiceClient interface {
 	Subscribe(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SubscribeRequest, SubscribeResponse], error)
 	// Answers records by subject or key, for a purpose and a case.
 	Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error)
+	// Answers a check that a grant names over the records of one subject, for a
+	// purpose and a case: yes, no or not held, and nothing else.
+	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	CreateSubscription(ctx context.Context, in *CreateSubscriptionRequest, opts ...grpc.CallOption) (*CreateSubscriptionResponse, error)
 	GetSubscription(ctx context.Context, in *GetSubscriptionRequest, opts ...grpc.CallOption) (*GetSubscriptionResponse, error)
 	ListSubscriptions(ctx context.Context, in *ListSubscriptionsRequest, opts ...grpc.CallOption) (*ListSubscriptionsResponse, error)
@@ -130,6 +134,16 @@ func (c *exchangeServiceClient) Query(ctx context.Context, in *QueryRequest, opt
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(QueryResponse)
 	err := c.cc.Invoke(ctx, ExchangeService_Query_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *exchangeServiceClient) Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckResponse)
+	err := c.cc.Invoke(ctx, ExchangeService_Check_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -255,6 +269,9 @@ type ExchangeServiceServer interface {
 	Subscribe(grpc.BidiStreamingServer[SubscribeRequest, SubscribeResponse]) error
 	// Answers records by subject or key, for a purpose and a case.
 	Query(context.Context, *QueryRequest) (*QueryResponse, error)
+	// Answers a check that a grant names over the records of one subject, for a
+	// purpose and a case: yes, no or not held, and nothing else.
+	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	CreateSubscription(context.Context, *CreateSubscriptionRequest) (*CreateSubscriptionResponse, error)
 	GetSubscription(context.Context, *GetSubscriptionRequest) (*GetSubscriptionResponse, error)
 	ListSubscriptions(context.Context, *ListSubscriptionsRequest) (*ListSubscriptionsResponse, error)
@@ -292,6 +309,9 @@ func (UnimplementedExchangeServiceServer) Subscribe(grpc.BidiStreamingServer[Sub
 }
 func (UnimplementedExchangeServiceServer) Query(context.Context, *QueryRequest) (*QueryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Query not implemented")
+}
+func (UnimplementedExchangeServiceServer) Check(context.Context, *CheckRequest) (*CheckResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Check not implemented")
 }
 func (UnimplementedExchangeServiceServer) CreateSubscription(context.Context, *CreateSubscriptionRequest) (*CreateSubscriptionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateSubscription not implemented")
@@ -408,6 +428,24 @@ func _ExchangeService_Query_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ExchangeServiceServer).Query(ctx, req.(*QueryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExchangeService_Check_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExchangeServiceServer).Check(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExchangeService_Check_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExchangeServiceServer).Check(ctx, req.(*CheckRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -610,6 +648,10 @@ var ExchangeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Query",
 			Handler:    _ExchangeService_Query_Handler,
+		},
+		{
+			MethodName: "Check",
+			Handler:    _ExchangeService_Check_Handler,
 		},
 		{
 			MethodName: "CreateSubscription",

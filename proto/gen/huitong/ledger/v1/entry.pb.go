@@ -2788,15 +2788,17 @@ type RecordsChecked struct {
 	PersonCommitment  []byte                 `protobuf:"bytes,8,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
 	CaseCommitment    []byte                 `protobuf:"bytes,9,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
 	SubjectCommitment []byte                 `protobuf:"bytes,10,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
-	// Names of the agreed predicate and threshold.
-	Check     string `protobuf:"bytes,11,opt,name=check,proto3" json:"check,omitempty"`
-	Threshold string `protobuf:"bytes,12,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// Names of the agreed predicate and threshold; the threshold as it was agreed
+	// then.
+	Check          string `protobuf:"bytes,11,opt,name=check,proto3" json:"check,omitempty"`
+	Threshold      string `protobuf:"bytes,12,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	ThresholdValue int64  `protobuf:"varint,16,opt,name=threshold_value,json=thresholdValue,proto3" json:"threshold_value,omitempty"`
 	// Salted commitment to the answer.
 	AnswerCommitment []byte `protobuf:"bytes,13,opt,name=answer_commitment,json=answerCommitment,proto3" json:"answer_commitment,omitempty"`
-	// How many records it looked at, and the root over their ReleaseDetail.
-	Records            uint32   `protobuf:"varint,14,opt,name=records,proto3" json:"records,omitempty"`
-	DetailsRoot        []byte   `protobuf:"bytes,15,opt,name=details_root,json=detailsRoot,proto3" json:"details_root,omitempty"`
-	ConsentCommitments [][]byte `protobuf:"bytes,16,rep,name=consent_commitments,json=consentCommitments,proto3" json:"consent_commitments,omitempty"`
+	// Salted commitment to the root over the ReleaseDetail of the records that it
+	// looked at: not even their number is told to who asks.
+	DetailsCommitment  []byte   `protobuf:"bytes,14,opt,name=details_commitment,json=detailsCommitment,proto3" json:"details_commitment,omitempty"`
+	ConsentCommitments [][]byte `protobuf:"bytes,15,rep,name=consent_commitments,json=consentCommitments,proto3" json:"consent_commitments,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -2915,6 +2917,13 @@ func (x *RecordsChecked) GetThreshold() string {
 	return ""
 }
 
+func (x *RecordsChecked) GetThresholdValue() int64 {
+	if x != nil {
+		return x.ThresholdValue
+	}
+	return 0
+}
+
 func (x *RecordsChecked) GetAnswerCommitment() []byte {
 	if x != nil {
 		return x.AnswerCommitment
@@ -2922,16 +2931,9 @@ func (x *RecordsChecked) GetAnswerCommitment() []byte {
 	return nil
 }
 
-func (x *RecordsChecked) GetRecords() uint32 {
+func (x *RecordsChecked) GetDetailsCommitment() []byte {
 	if x != nil {
-		return x.Records
-	}
-	return 0
-}
-
-func (x *RecordsChecked) GetDetailsRoot() []byte {
-	if x != nil {
-		return x.DetailsRoot
+		return x.DetailsCommitment
 	}
 	return nil
 }
@@ -3687,7 +3689,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x14principal_commitment\x18\x04 \x01(\fR\x13principalCommitment\x12;\n" +
 	"\x19representative_commitment\x18\x05 \x01(\fR\x18representativeCommitment\x12)\n" +
 	"\x10proof_commitment\x18\x06 \x01(\fR\x0fproofCommitment\x12+\n" +
-	"\x11person_commitment\x18\a \x01(\fR\x10personCommitment\"\x9f\x04\n" +
+	"\x11person_commitment\x18\a \x01(\fR\x10personCommitment\"\xba\x04\n" +
 	"\x0eRecordsChecked\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
@@ -3701,11 +3703,11 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x12subject_commitment\x18\n" +
 	" \x01(\fR\x11subjectCommitment\x12\x14\n" +
 	"\x05check\x18\v \x01(\tR\x05check\x12\x1c\n" +
-	"\tthreshold\x18\f \x01(\tR\tthreshold\x12+\n" +
-	"\x11answer_commitment\x18\r \x01(\fR\x10answerCommitment\x12\x18\n" +
-	"\arecords\x18\x0e \x01(\rR\arecords\x12!\n" +
-	"\fdetails_root\x18\x0f \x01(\fR\vdetailsRoot\x12/\n" +
-	"\x13consent_commitments\x18\x10 \x03(\fR\x12consentCommitments\"\xf8\x02\n" +
+	"\tthreshold\x18\f \x01(\tR\tthreshold\x12'\n" +
+	"\x0fthreshold_value\x18\x10 \x01(\x03R\x0ethresholdValue\x12+\n" +
+	"\x11answer_commitment\x18\r \x01(\fR\x10answerCommitment\x12-\n" +
+	"\x12details_commitment\x18\x0e \x01(\fR\x11detailsCommitment\x12/\n" +
+	"\x13consent_commitments\x18\x0f \x03(\fR\x12consentCommitments\"\xf8\x02\n" +
 	"\x10SubjectsEnrolled\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1a\n" +
