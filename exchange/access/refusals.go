@@ -158,7 +158,8 @@ func (r *Refusals) run(ctx context.Context) {
 	for {
 		ended, wait := r.due(false)
 		if len(ended) > 0 {
-			r.end(ctx, ended)
+			// Stop cancels waiting, not what is being written.
+			r.end(context.WithoutCancel(ctx), ended)
 			continue
 		}
 		var timer <-chan time.Time

@@ -271,7 +271,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"topic class":         {topic(func(m *cataloguev1.Topic) { m.SharingClass = 0 }), fault.Invalid, "topic.sharing_class.required"},
 		"topic foreign":       {topic(func(m *cataloguev1.Topic) { m.Provider = catalogtest.Authority }), fault.Denied, "topic.owner"},
 		"topic contract":      {topic(func(m *cataloguev1.Topic) { m.Contract = "x.Y" }), fault.Invalid, "contract.unknown"},
-		"topic mode":          {topic(func(m *cataloguev1.Topic) { m.DeliveryModes = []cataloguev1.DeliveryMode{3} }), fault.Invalid, "topic.delivery_modes.check"},
+		"topic mode":          {topic(func(m *cataloguev1.Topic) { m.DeliveryModes = []cataloguev1.DeliveryMode{4} }), fault.Invalid, "topic.delivery_modes.unknown"},
 		"topic taken":         {topic(func(m *cataloguev1.Topic) { m.Name = "taken" }), fault.AlreadyExists, "topic.exists"},
 		"topic secret":        {topic(func(m *cataloguev1.Topic) { m.SharingClass = cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED }), fault.Invalid, "topic.legal_basis.required"},
 		"participant code":    {participant("11999900MB0000019E", "x", ""), fault.Invalid, "identifier.credit_code"},
