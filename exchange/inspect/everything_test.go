@@ -42,6 +42,7 @@ func (w *world) everything(t testing.TB) map[string]uint64 {
 	w.fullLoad(t, at)
 	at["person"] = w.persons(t)
 	at["checked"] = w.checked(t)
+	w.clocks(t)
 	at["queried"] = w.entered(t, w.queried(subject("P1"), caseNumber))
 	at["released"] = w.entered(t, w.released(first[0], first[1]))
 	at["received"] = w.entered(t, w.received(t))

@@ -73,6 +73,14 @@ func tables(at map[string]uint64) []table {
 		},
 		{name: "check_thresholds", key: []string{"asked", "value"}, columns: []string{"asked", "value", "idx"}},
 		{name: "full_loads", key: []string{"topic"}, columns: []string{"topic", "system", "begun", "ended", "removed", "done"}},
+		{name: "settings", key: []string{"id"}, columns: []string{"id", "version", "changed", "body"}},
+		{name: "calendar_years", key: []string{"year"}, columns: []string{"year", "version", "changed", "body"}},
+		{
+			name: "deadlines", key: []string{"id"}, where: "passed > 0",
+			columns: []string{
+				"id", "kind", "object", "owner", "parties", "topic", "started_at", "days", "extension", "stopped_at", "late", "passed", "passed_day", "untold",
+			},
+		},
 		{name: "acknowledgements", key: []string{"subscription", "n"}, columns: []string{"subscription", "n", "body"}, free: []string{"n"}},
 	}
 }
