@@ -240,6 +240,7 @@ func (s *Subscription) lapsed(l *exchangev1.SubscribeLapsed) error {
 }
 
 func (s *Subscription) heartbeat(h *exchangev1.SubscribeHeartbeat) {
+	s.settler.risen(h.GetFloor())
 	if h.GetCaughtUp() && !s.caughtUp && s.cfg.onCaughtUp != nil {
 		s.cfg.onCaughtUp()
 	}

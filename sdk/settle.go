@@ -125,6 +125,13 @@ func (s *settler) rise(floor uint64) {
 	}
 }
 
+// risen notes a floor that the exchange told by itself.
+func (s *settler) risen(floor uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rise(max(floor, s.floor))
+}
+
 // next gives the next message to send, nil if it is better to wait, and signs it.
 func (s *settler) next(sign func(sequences []uint64, details [][]byte) ([]byte, error)) (*exchangev1.SubscribeSettle, error) {
 	s.mu.Lock()

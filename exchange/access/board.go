@@ -22,9 +22,9 @@ func (q *question) readBoard(d Decision) Decision {
 	if !slices.Contains(standing, q.Action) {
 		return d.refuse(fault.Denied, "topic.delivery_mode", "the exchange's own topics are subscribed to")
 	}
-	if !q.readsBoard() {
-		return d.refuse(fault.Denied, "topic.scope", "the exchange does not sort out yet what of its own topics is for whom")
+	d.Allow, d.Scope = true, ScopeOwn
+	if q.readsBoard() {
+		d.Scope = ScopeAll
 	}
-	d.Allow, d.Scope = true, ScopeAll
 	return d
 }

@@ -140,9 +140,9 @@ var grantRules = []struct {
 		"the grant has expired; ask for a new one"},
 	{"grant.not_yet_valid", func(q *question, g *Grant) bool { return q.day < g.validFrom },
 		"the grant is not valid yet"},
-	{"grant.scope", func(_ *question, g *Grant) bool {
-		return g.scope == accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS
-	}, "the grant covers enrolled subjects only, and no subject is enrolled"},
+	{"grant.scope", func(q *question, g *Grant) bool {
+		return slices.Contains(forCase, q.Action) && g.scope == accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS
+	}, "the grant covers subjects that a subscription enrolled, and is read by subscriptions only"},
 	{"grant.delivery_mode", func(q *question, g *Grant) bool { return !g.delivers(q.mode) },
 		"the grant does not cover this delivery mode"},
 	{"grant.standing_purpose", func(q *question, g *Grant) bool {

@@ -234,6 +234,16 @@ func (c *checker) details(index uint64, details [][]byte, records uint32, root [
 	return nil
 }
 
+// ascending says whether places are in order, and of that many.
+func ascending(places []uint32, of int) bool {
+	for i, p := range places {
+		if int(p) >= of || i > 0 && p <= places[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
 // received checks acknowledgements against the entry's root, and their
 // signatures.
 func (c *checker) received(e *ledgerv1.AcknowledgementsReceived, acknowledgements [][]byte) error {
@@ -245,7 +255,10 @@ func (c *checker) received(e *ledgerv1.AcknowledgementsReceived, acknowledgement
 		if err := proto.Unmarshal(raw, a); err != nil {
 			return fmt.Errorf("acknowledgement %d does not decode", i)
 		}
-		records += uint64(len(a.Sequences))
+		if !ascending(a.Uncounted, len(a.Sequences)) {
+			return fmt.Errorf("acknowledgement %d leaves out what it does not hold", i)
+		}
+		records += uint64(len(a.Sequences) - len(a.Uncounted))
 		if bad := c.verify.acknowledgement(a); bad != "" || a.Subscription != e.Subscription {
 			return fmt.Errorf("acknowledgement %d: %s", i, bad)
 		}

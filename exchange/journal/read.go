@@ -210,3 +210,46 @@ func BySequences(ctx context.Context, tx store.Tx, topic int64, sequences []uint
 	}
 	return found, nil
 }
+
+// Link is one version in the chain of a record's versions.
+type Link struct {
+	Index uint64
+	// Prev is the entry of the version before plus one; 0 for the first.
+	Prev uint64
+	// Payload says that the version has one, and Tokens whom it names: subject
+	// tokens, joined. A version without payload is about whom the payload before
+	// it names.
+	Payload bool
+	Tokens  []byte
+}
+
+var lookupLinks = &store.Lookup{
+	Select: "SELECT s.idx, s.prev, s.tokens, l.leaf FROM sealed s JOIN ledger l ON l.idx = s.idx", Keys: [2]string{"s.idx", "s.key_token"},
+}
+
+// LinksAt reads versions of records by their entries and, at the same places, the
+// records' tokens. A version whose record was erased is left out.
+func LinksAt(ctx context.Context, p *store.Part, tx store.Tx, indexes []uint64, keyTokens [][]byte) (map[uint64]Link, error) {
+	at := make(store.Ints, len(indexes))
+	for i, index := range indexes {
+		at[i] = int64(index)
+	}
+	found := make(map[uint64]Link, len(indexes))
+	err := lookupLinks.Run(ctx, p, tx, at, store.Blobs(keyTokens), func(rows *sql.Rows) error {
+		var l Link
+		var leaf []byte
+		if err := rows.Scan(&l.Index, &l.Prev, &l.Tokens, &leaf); err != nil {
+			return err
+		}
+		if l.Payload = len(l.Tokens) > 0; !l.Payload {
+			var entry ledgerv1.LedgerEntry
+			if err := proto.Unmarshal(leaf, &entry); err != nil {
+				return err
+			}
+			l.Payload = entry.GetPublished().GetOperation() == ledgerv1.Operation_OPERATION_PUT
+		}
+		found[l.Index] = l
+		return nil
+	})
+	return found, err
+}

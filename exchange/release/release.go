@@ -50,6 +50,9 @@ type View struct {
 	// Current asks for the record's present status, rather than that which this
 	// version gave it.
 	Current bool
+	// AboutOthers makes a notice of a version: the reader is told that it is no
+	// longer about whom the reader is told of, and nothing of what it says.
+	AboutOthers bool
 }
 
 // Contracts finds a topic's contract.
@@ -143,12 +146,14 @@ func (c *Cutter) fill(r *exchangev1.ReleasedRecord, detail *ledgerv1.ReleaseDeta
 	if err != nil {
 		return fmt.Errorf("entry %d: %w", v.Index, err)
 	}
-	r.Reason = opening.Reason
+	if r.AboutOthers = view.AboutOthers; !r.AboutOthers {
+		r.Reason = opening.Reason
+	}
 	k, err := contracts.Contract(p.ContractVersion)
 	if err != nil {
 		return err
 	}
-	if p.Operation != ledgerv1.Operation_OPERATION_PUT || r.SupersededByLaterVersion {
+	if p.Operation != ledgerv1.Operation_OPERATION_PUT || r.SupersededByLaterVersion || r.AboutOthers {
 		if grants(view.Fields, k.KeyField()) {
 			// The successor is a record's key too.
 			r.Key, r.Successor = opening.Key, opening.Successor

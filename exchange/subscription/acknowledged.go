@@ -149,7 +149,7 @@ func received(ctx context.Context, tx store.Tx, s *standing, provider string) (e
 		if err := proto.Unmarshal(b, &one); err != nil {
 			return nil, false, err
 		}
-		body.Records += uint64(len(one.Sequences))
+		body.Records += uint64(len(one.Sequences) - len(one.Uncounted))
 	}
 	root := verify.Root(hashes)
 	body.Root = root[:]

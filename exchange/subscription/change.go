@@ -161,6 +161,9 @@ func (m *Manager) Reset(ctx context.Context, by *identity.Caller, id string, sta
 			if err := s.save(ctx, tx); err != nil {
 				return nil, err
 			}
+			if err := startOver(ctx, tx, s); err != nil {
+				return nil, err
+			}
 			return []journal.Entry{s.changed(t.Provider, "reset", "")}, moveLanes(ctx, tx, s.id, s.began, "")
 		})
 	if err != nil {
@@ -202,6 +205,9 @@ func (m *Manager) Delete(ctx context.Context, by *identity.Caller, id string, va
 				if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE subscription = $1", s.id); err != nil {
 					return nil, err
 				}
+			}
+			if err := forgetEnrolments(ctx, tx, slot, s.id); err != nil {
+				return nil, err
 			}
 			_, err := tx.ExecContext(ctx, "DELETE FROM subscriptions WHERE id = $1", s.id)
 			return entries, err

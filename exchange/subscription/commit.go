@@ -33,6 +33,8 @@ type commit struct {
 	facts   facts
 	acks    [][]byte
 	lanes   []laneWrite
+	// flush: positions are written that moved over others' records.
+	flush bool
 	// saw is the policy count that the transaction met.
 	saw  uint64
 	wait *journal.Pending
@@ -88,7 +90,7 @@ func (s *session) begin(now int64) error {
 			c.lanes = append(c.lanes, w)
 		}
 	}
-	if flush {
+	if c.flush = flush; flush {
 		s.flushed = now
 	}
 	if c.batch != nil {
@@ -97,8 +99,12 @@ func (s *session) begin(now int64) error {
 	for _, a := range c.facts.acknowledged {
 		c.acks = append(c.acks, encode(a))
 	}
+	call := &journal.Call{From: s.caller.System, Build: c.build}
+	if c.batch != nil && c.batch.audience != nil {
+		call.Guards = c.batch.audience.guards
+	}
 	var err error
-	c.wait, err = s.m.Journal.Begin(s.ctx, &journal.Call{From: s.caller.System, Build: c.build})
+	c.wait, err = s.m.Journal.Begin(s.ctx, call)
 	s.pending = c
 	if err != nil {
 		s.pending = nil
@@ -195,11 +201,17 @@ func (c *commit) writeFacts(ctx context.Context, tx store.Tx, slot journal.Slot)
 			return err
 		}
 	}
+	for _, p := range c.facts.paid {
+		_, err := tx.ExecContext(ctx, "DELETE FROM arrears WHERE subscription = $1 AND sequence = $2", journal.Number(id), int64(p.sequence))
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// committed deals with the end of the commit under way.
-func (s *session) committed() error {
+// ended deals with the end of the commit under way.
+func (s *session) ended() error {
 	c := s.pending
 	s.pending = nil
 	done, err := c.wait.Wait(s.ctx)
@@ -211,6 +223,9 @@ func (s *session) committed() error {
 		// member learns so from the next floor, or from "unknown".
 		crashpoint.Here("subscription.after-commit")
 		s.confirm(c, done)
+		if c.flush {
+			return s.tellFloor()
+		}
 		return nil
 	case errors.Is(err, journal.ErrPolicyMoved):
 		s.undo(c)
@@ -236,6 +251,7 @@ func (s *session) undo(c *commit) {
 	s.facts.acknowledged = append(c.facts.acknowledged, s.facts.acknowledged...)
 	s.facts.dead = append(c.facts.dead, s.facts.dead...)
 	s.facts.revived = append(c.facts.revived, s.facts.revived...)
+	s.facts.paid = append(c.facts.paid, s.facts.paid...)
 	for i := range c.lanes {
 		c.lanes[i].lane.dirty = true
 	}
@@ -254,11 +270,11 @@ func (s *session) confirm(c *commit, done *journal.Commit) {
 	if len(c.acks) > 0 {
 		s.m.cover.add(s.id)
 	}
-	if len(c.facts.revived) > 0 && s.replays == 0 {
+	if len(c.facts.revived) > 0 && s.replays == 0 || s.owed && s.replays < maxReplays/2 {
 		s.stale = true // there may be more
 	}
 	for _, t := range c.settled {
-		s.say(settledMessage(&exchangev1.SubscribeSettled{Token: t.token, Unknown: t.unknowns(), Floor: s.floor()}))
+		s.confirmed(t)
 	}
 	for i := range c.lanes {
 		if w := &c.lanes[i]; w.giveBack {
@@ -267,6 +283,24 @@ func (s *session) confirm(c *commit, done *journal.Commit) {
 			s.m.touched(s.id)
 		}
 	}
+}
+
+// confirmed tells that a settlement counts.
+func (s *session) confirmed(t *settlement) {
+	s.told = max(s.told, s.floor())
+	s.say(settledMessage(&exchangev1.SubscribeSettled{Token: t.token, Unknown: t.unknowns(), Floor: s.floor()}))
+}
+
+// tellFloor tells the member of a floor that rose without a settlement.
+func (s *session) tellFloor() error {
+	if s.floor() <= s.told {
+		return nil
+	}
+	caught, err := s.reachedEnd()
+	if err == nil {
+		s.heartbeat(caught && !s.busy())
+	}
+	return err
 }
 
 // launch sends a batch whose entry is committed.

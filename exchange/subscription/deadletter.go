@@ -165,7 +165,7 @@ func (m *Manager) Peek(ctx context.Context, by *identity.Caller, id string, sequ
 		Person: acting.GetPerson(), Purpose: acting.GetPurpose(), Case: acting.GetCaseNumber(),
 	}
 	p.Commit, err = m.decided(ctx, r, false, func(ctx context.Context, tx store.Tx, _ journal.Slot, d *access.Decision) ([]journal.Entry, error) {
-		b, err := m.peek(ctx, tx, t, sequence, d, json)
+		b, err := m.peek(ctx, tx, s, t, sequence, d, json)
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +176,7 @@ func (m *Manager) Peek(ctx context.Context, by *identity.Caller, id string, sequ
 }
 
 // peek cuts the record to what the decision lets be seen.
-func (m *Manager) peek(ctx context.Context, tx store.Tx, t *catalog.Topic, sequence uint64, d *access.Decision, json bool) (*release.Batch, error) {
+func (m *Manager) peek(ctx context.Context, tx store.Tx, s *standing, t *catalog.Topic, sequence uint64, d *access.Decision, json bool) (*release.Batch, error) {
 	number := journal.Number(t.Name)
 	row, err := journal.BySequence(ctx, tx, number, sequence)
 	if err != nil {
@@ -184,6 +184,10 @@ func (m *Manager) peek(ctx context.Context, tx store.Tx, t *catalog.Topic, seque
 	}
 	if row == nil {
 		return nil, fault.New(fault.NotFound, "dead_letter.record", "the record is no longer held")
+	}
+	to, err := m.peekable(ctx, tx, s, row, d)
+	if err != nil {
+		return nil, err
 	}
 	var present journal.Present
 	if len(row.KeyToken) > 0 {
@@ -195,7 +199,24 @@ func (m *Manager) peek(ctx context.Context, tx store.Tx, t *catalog.Topic, seque
 	}
 	b := &release.Batch{}
 	v := &release.Version{Index: row.Index, Sequence: row.Sequence, KeyToken: row.KeyToken, Leaf: row.Leaf, Sealed: row.Body}
-	return b, m.cutter.Add(b, t, v, presenceOf(present), release.View{Fields: d.Fields, JSON: json})
+	return b, m.cutter.Add(b, t, v, presenceOf(present), release.View{Fields: d.Fields, JSON: json, AboutOthers: to == formerly})
+}
+
+// peekable refuses a dead letter about nobody that the subscription is told of by
+// now. It runs in the transaction of the entry, and needs no guard.
+func (m *Manager) peekable(ctx context.Context, tx store.Tx, s *standing, row *journal.Row, d *access.Decision) (interest, error) {
+	a, err := m.audience(ctx, tx, s, d)
+	if err != nil || a == nil {
+		return concerned, err
+	}
+	to, err := a.interests(ctx, tx, []asked{{row, true}})
+	if err != nil {
+		return unconcerned, err
+	}
+	if to[0] == unconcerned {
+		return unconcerned, fault.New(fault.Denied, "enrolment.ended", "the record is about no subject that the subscription has enrolled")
+	}
+	return to[0], nil
 }
 
 func peekEntry(s *standing, b *release.Batch, r access.Request, d *access.Decision) ([]journal.Entry, error) {

@@ -30,11 +30,15 @@ const (
 type item struct {
 	sequence uint64
 	// key names the record within the topic.
-	key      string
-	index    uint64 // of its entry
-	lane     *lane
-	state    state
-	late     bool
+	key   string
+	index uint64 // of its entry
+	lane  *lane
+	state state
+	// late: it comes beside what its lane reads: a dead letter once more, or what
+	// is owed.
+	late bool
+	// owed: it settles an arrear.
+	owed     bool
 	attempts uint32
 	due      int64
 	// row is what is to be sent; nil where it must be read from the journal.
@@ -118,11 +122,46 @@ func (q *queues) add(it *item) {
 	it.state = waiting
 	head.last.next = it
 	head.last = it
-	if it.row != nil {
-		if q.kept += len(it.row.Body); q.kept > maxKept {
-			q.kept -= len(it.row.Body)
-			it.row = nil
-		}
+	q.keep(it)
+}
+
+// precede takes in a delivery that goes before the later versions of its record
+// that are not under way.
+func (q *queues) precede(it *item) {
+	head := q.records[it.key]
+	if q.inOrder || head == nil {
+		q.add(it)
+		return
+	}
+	q.items[it.sequence] = it
+	it.lane.insert(it)
+	if head.sequence > it.sequence && (head.state == ready || head.state == delayed) {
+		// What is left of it among the ready or delayed is passed over there.
+		head.state = waiting
+		q.keep(head)
+		it.next, it.last, head.last = head, head.last, nil
+		q.records[it.key] = it
+		q.goOn(it)
+		return
+	}
+	it.state = waiting
+	at := head
+	for at.next != nil && at.next.sequence < it.sequence {
+		at = at.next
+	}
+	if it.next, at.next = at.next, it; it.next == nil {
+		head.last = it
+	}
+}
+
+// keep counts what a waiting item keeps in memory.
+func (q *queues) keep(it *item) {
+	if it.row == nil {
+		return
+	}
+	if q.kept += len(it.row.Body); q.kept > maxKept {
+		q.kept -= len(it.row.Body)
+		it.row = nil
 	}
 }
 
@@ -212,6 +251,10 @@ func (l *lane) through() (seen uint64, held int) {
 	for held > 0 {
 		it := l.items[held-1]
 		if it.state != gone {
+			if it.late && it.owed && it.attempts == 0 && it.due == 0 {
+				held-- // it has a row of its own
+				continue
+			}
 			if it.sequence <= l.high || it.attempts > 0 || it.due != 0 || it.late {
 				break
 			}
@@ -233,9 +276,12 @@ func (l *lane) encode() laneWrite {
 	clear(l.items[len(kept):])
 	l.items = kept
 	seen, held := l.through()
-	set := make([]unsettled, held)
-	for i, it := range kept[:held] {
-		set[i] = unsettled{sequence: it.sequence, attempts: it.attempts, due: it.due, late: it.late}
+	set := make([]unsettled, 0, held)
+	for _, it := range kept[:held] {
+		if it.sequence > seen {
+			continue // owed, and ahead of what the lane has read
+		}
+		set = append(set, unsettled{sequence: it.sequence, attempts: it.attempts, due: it.due, late: it.late, owed: it.owed})
 	}
 	return laneWrite{lane: l, seen: seen, floor: floorOf(seen, set), row: encodeRow(seen, set)}
 }

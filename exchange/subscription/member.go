@@ -131,7 +131,7 @@ func (s *session) leave() {
 	s.ctx = ctx
 	if s.pending != nil {
 		// Its end decides what the rows say.
-		if err := s.committed(); err != nil {
+		if err := s.ended(); err != nil {
 			s.m.Log.Debug("the last commit of a member", "subscription", s.id, "error", err)
 		}
 	}
@@ -141,7 +141,7 @@ func (s *session) leave() {
 	if err == nil {
 		s.m.touched(s.id)
 		for _, t := range s.settled {
-			s.say(settledMessage(&exchangev1.SubscribeSettled{Token: t.token, Unknown: t.unknowns(), Floor: s.floor()}))
+			s.confirmed(t)
 		}
 		return
 	}

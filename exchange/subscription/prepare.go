@@ -21,6 +21,8 @@ const (
 type batch struct {
 	release.Batch
 	decision access.Decision
+	// audience says whom records may be about; nil where it is everybody.
+	audience *audience
 	items    []*item
 	bytes    uint64
 }
@@ -90,7 +92,7 @@ func (s *session) follow() {
 
 // reachedEnd says whether everything on the topic was looked at.
 func (s *session) reachedEnd() (bool, error) {
-	if len(s.ready) > 0 || s.behind() {
+	if len(s.ready) > 0 || s.owed || s.behind() {
 		return false, nil
 	}
 	for _, l := range s.lanes {
@@ -115,32 +117,71 @@ func (s *session) prepare() error {
 		if !d.Allow {
 			return s.lapse(d)
 		}
-		s.next = &batch{decision: d}
+		a, err := s.m.audience(s.ctx, s.m.DB.Reader(), s.standing, &d)
+		if err != nil {
+			return err
+		}
+		s.next = &batch{decision: d, audience: a}
 	}
 	chosen := s.choose(s.next)
+	if err := s.fill(s.next, chosen); err != nil {
+		s.putBack(chosen)
+		return err
+	}
+	if len(s.next.items) == 0 {
+		s.next = nil
+		// Nothing of it was for this member: there may be more at once.
+		s.skipped = s.skipped || len(chosen) > 0
+	}
+	return nil
+}
+
+// fill cuts what was chosen into the batch.
+func (s *session) fill(b *batch, chosen []*item) error {
 	if len(chosen) == 0 {
-		if len(s.next.items) == 0 {
-			s.next = nil
-		}
 		return nil
 	}
 	if err := s.fetch(chosen); err != nil {
-		s.putBack(chosen)
 		return err
 	}
 	present, err := s.presence(chosen)
 	if err != nil {
-		s.putBack(chosen)
 		return err
 	}
-	for _, it := range chosen {
-		s.cut(s.next, it, present[it.key])
+	interests, err := s.interests(b, chosen)
+	if err != nil {
+		return err
 	}
-	if len(s.next.items) == 0 {
-		s.next = nil
+	if b.audience != nil && b.audience.own == nil {
+		if chosen, interests, err = s.yield(chosen, interests); err != nil {
+			return err
+		}
+	}
+	for i, it := range chosen {
+		s.cut(b, it, present[it.key], interests[i])
 	}
 	return nil
 }
+
+// interests says what the items are to the subscriber.
+func (s *session) interests(b *batch, items []*item) ([]interest, error) {
+	if b.audience == nil {
+		return everybody[:len(items)], nil
+	}
+	versions := make([]asked, len(items))
+	for i, it := range items {
+		versions[i] = asked{it.row, it.late || it.owed}
+	}
+	return b.audience.interests(s.ctx, s.m.DB.Reader(), versions)
+}
+
+// everybody are the interests where everything is for the subscriber.
+var everybody = func() (all [batchRecords]interest) {
+	for i := range all {
+		all[i] = concerned
+	}
+	return all
+}()
 
 // choose takes from the ready what the batch and the member's credit have room
 // for.
@@ -218,22 +259,25 @@ func presenceOf(p journal.Present) release.Presence {
 }
 
 // cut cuts one delivery to what may be seen and adds it to the batch. What is
-// not part of the present state that the subscription starts from is settled
-// unseen; what cannot be read is a dead letter, and does not stop the others.
-func (s *session) cut(b *batch, it *item, p journal.Present) {
+// not part of the present state that the subscription starts from, or is about
+// nobody that it is told of, is settled unseen; what cannot be read is a dead
+// letter, and does not stop the others.
+func (s *session) cut(b *batch, it *item, p journal.Present, to interest) {
 	if it.row == nil {
 		s.bury(it, "the record is no longer in the journal")
 		return
 	}
-	it.lane.high = max(it.lane.high, it.sequence)
+	if !it.late {
+		it.lane.high = max(it.lane.high, it.sequence)
+	}
 	present := presenceOf(p)
-	snapshot := it.sequence <= s.standing.snapshot
-	if snapshot && !it.late && !startsWith(it.row, present) {
-		s.queues.settle(it)
+	snapshot := s.isSnapshot(it)
+	if to == unconcerned || snapshot && (it.owed || !it.late) && !startsWith(it.row, present) {
+		s.pass(it)
 		return
 	}
 	v := &release.Version{Index: it.row.Index, Sequence: it.sequence, KeyToken: it.row.KeyToken, Leaf: it.row.Leaf, Sealed: it.row.Body}
-	view := release.View{Fields: b.decision.Fields, JSON: s.json, Attempt: it.attempts + 1, Current: snapshot}
+	view := release.View{Fields: b.decision.Fields, JSON: s.json, Attempt: it.attempts + 1, Current: snapshot, AboutOthers: to == formerly}
 	if err := s.m.cutter.Add(&b.Batch, s.topic, v, present, view); err != nil {
 		s.m.Log.Error("a record cannot be delivered", "subscription", s.id, "index", it.row.Index, "error", err)
 		s.bury(it, "the exchange cannot read the record")
@@ -251,6 +295,16 @@ func (s *session) cut(b *batch, it *item, p journal.Present) {
 	s.inFlight++
 	s.bytes += it.size
 }
+
+// pass settles a delivery unseen.
+func (s *session) pass(it *item) {
+	s.discharge(it)
+	s.queues.settle(it)
+}
+
+// isSnapshot says whether a delivery is part of a present state that was asked
+// for as a whole.
+func (s *session) isSnapshot(it *item) bool { return it.owed || it.sequence <= s.standing.snapshot }
 
 // startsWith says whether a version is part of the present state: it holds its
 // record's present payload, and the record is still held.
@@ -302,7 +356,7 @@ func (s *session) message(b *batch, c *journal.Commit) *exchangev1.SubscribeResp
 	deliveries := make([]*exchangev1.Delivery, len(b.items))
 	for i, it := range b.items {
 		deliveries[i] = &exchangev1.Delivery{
-			Sequence: it.sequence, Record: b.Records[i], Attempt: it.attempts, Late: it.late, Snapshot: it.sequence <= s.standing.snapshot,
+			Sequence: it.sequence, Record: b.Records[i], Attempt: it.attempts, Late: it.late && !it.owed, Snapshot: s.isSnapshot(it),
 		}
 	}
 	return &exchangev1.SubscribeResponse{Message: &exchangev1.SubscribeResponse_Batch{Batch: &exchangev1.DeliveryBatch{

@@ -16,12 +16,20 @@ type unsettled struct {
 	attempts uint32
 	// due is when it may be sent again, µs UTC; 0 where no delay was asked for.
 	due int64
-	// late marks a dead letter that is delivered once more.
-	late bool
+	// late marks what comes beside what the lane reads, owed what settles an
+	// arrear: both is an arrear, late alone a dead letter once more.
+	late, owed bool
 }
 
-// formatRow is the first byte of an encoded set that is not empty.
-const formatRow = 1
+// plain says whether a delivery was sent just once, as nearly all were.
+func (u *unsettled) plain() bool { return u.attempts == 1 && u.due == 0 && !u.late && !u.owed }
+
+// formatRow is the first byte of an encoded set that is not empty; formatOld had
+// no mark for what is owed.
+const (
+	formatRow = 2
+	formatOld = 1
+)
 
 var errRow = errors.New("a lane's row is not readable")
 
@@ -40,11 +48,14 @@ func encodeRow(seen uint64, set []unsettled) []byte {
 		u := &set[i]
 		distance := (above - u.sequence) << 1
 		above = u.sequence
-		if u.attempts == 1 && u.due == 0 && !u.late {
+		if u.plain() {
 			b = binary.AppendUvarint(b, distance)
 			continue
 		}
-		more := uint64(u.attempts) << 2
+		more := uint64(u.attempts) << 3
+		if u.owed {
+			more |= 4
+		}
 		if u.late {
 			more |= 2
 		}
@@ -65,10 +76,10 @@ func decodeRow(seen uint64, b []byte) ([]unsettled, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	if b[0] != formatRow || seen >= 1<<62 {
+	if b[0] != formatRow && b[0] != formatOld || seen >= 1<<62 {
 		return nil, errRow
 	}
-	r := rowReader{b: b[1:]}
+	r := rowReader{b: b[1:], old: b[0] == formatOld}
 	var set []unsettled
 	above := seen + 1
 	for len(r.b) > 0 {
@@ -95,8 +106,8 @@ func decodeRow(seen uint64, b []byte) ([]unsettled, error) {
 }
 
 type rowReader struct {
-	b   []byte
-	bad bool
+	b        []byte
+	old, bad bool
 }
 
 func (r *rowReader) uvarint() uint64 {
@@ -111,12 +122,15 @@ func (r *rowReader) uvarint() uint64 {
 
 func (r *rowReader) more(u *unsettled) {
 	more := r.uvarint()
-	u.attempts, u.late = uint32(more>>2), more&2 != 0
+	if r.old {
+		more = more&^3<<1 | more&3
+	}
+	u.attempts, u.owed, u.late = uint32(more>>3), more&4 != 0, more&2 != 0
 	if more&1 != 0 {
 		u.due = int64(r.uvarint())
 		r.bad = r.bad || u.due <= 0
 	}
-	r.bad = r.bad || more>>2 > 1<<31 || u.attempts == 1 && u.due == 0 && !u.late
+	r.bad = r.bad || more>>3 > 1<<31 || u.plain()
 }
 
 // floorOf gives the sequence up to which everything is settled. A dead letter

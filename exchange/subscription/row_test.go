@@ -15,13 +15,17 @@ func TestRowComesBackAsItWas(t *testing.T) {
 		for range r.IntN(300) {
 			seen += 1 + r.Uint64N(1<<r.UintN(20))
 			u := unsettled{sequence: seen, attempts: 1}
-			switch r.IntN(4) {
+			switch r.IntN(6) {
 			case 0:
 				u.attempts = r.Uint32N(101)
 			case 1:
 				u.due = 1 + r.Int64N(time.Now().UnixMicro())
 			case 2:
 				u.late = true
+			case 3:
+				u.late, u.owed = true, true
+			case 4:
+				u.owed = true
 			}
 			set = append(set, u)
 		}

@@ -99,11 +99,17 @@ type session struct {
 	// batch.
 	recheck  int64
 	draining bool
-	replays  int // dead letters under way once more
+	// skipped: what was chosen last was all settled unseen.
+	skipped bool
+	replays int // late deliveries under way
+	// owed: there are more arrears than were taken up.
+	owed bool
 
 	// flushed, active and spoke are when all positions were written, when anything
 	// happened, and when the member was last sent something.
 	flushed, active, spoke int64
+	// told is the floor that the member was last told.
+	told uint64
 	// announced: whether the member has caught up was looked at since anything
 	// happened.
 	announced bool
@@ -267,7 +273,7 @@ func (s *session) run(requests <-chan *exchangev1.SubscribeRequest) error {
 		case read := <-rows:
 			s.take(read)
 		case <-s.committing():
-			err = s.committed()
+			err = s.ended()
 		case <-s.out.room:
 		case <-s.bell:
 			s.stale = true
@@ -303,6 +309,7 @@ func (s *session) advance() (time.Duration, error) {
 		return 0, err
 	}
 	s.releaseDue(now)
+	s.skipped = false
 	if s.recheck != 0 && now >= s.recheck && s.pending == nil {
 		if err := s.check(); err != nil {
 			return 0, err
@@ -335,6 +342,9 @@ func (s *session) wait(now int64) time.Duration {
 	}
 	if s.recheck != 0 {
 		soonest(s.recheck)
+	}
+	if s.skipped {
+		soonest(now)
 	}
 	if !s.announced && !s.busy() {
 		soonest(s.active + quiet.Microseconds())
@@ -400,7 +410,8 @@ func (s *session) announce(now int64) error {
 }
 
 func (s *session) heartbeat(caughtUp bool) {
+	s.told = max(s.told, s.floor())
 	s.say(&exchangev1.SubscribeResponse{Message: &exchangev1.SubscribeResponse_Heartbeat{Heartbeat: &exchangev1.SubscribeHeartbeat{
-		Sequence: s.read, CaughtUp: caughtUp,
+		Sequence: s.read, CaughtUp: caughtUp, Floor: s.floor(),
 	}}})
 }

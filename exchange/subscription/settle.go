@@ -39,6 +39,7 @@ type facts struct {
 	acknowledged []*ledgerv1.Acknowledgement
 	dead         []deadLetter
 	revived      []settled // replayed dead letters that were acknowledged
+	paid         []settled // what was owed and is settled
 }
 
 type deadLetter struct {
@@ -53,6 +54,7 @@ type deadLetter struct {
 func (f facts) held() facts {
 	f.dead = slices.DeleteFunc(f.dead, func(d deadLetter) bool { return d.lane.lost })
 	f.revived = slices.DeleteFunc(f.revived, func(s settled) bool { return s.lane.lost })
+	f.paid = slices.DeleteFunc(f.paid, func(s settled) bool { return s.lane.lost })
 	return f
 }
 
@@ -67,13 +69,15 @@ func (t *settlement) unknowns() []uint64 {
 	return unknown
 }
 
-// about says whether a dead letter's end waits to be written.
+// about says whether the end of a dead letter, or of what was owed, waits to be
+// written.
 func (f *facts) about(sequence uint64) bool {
 	return slices.ContainsFunc(f.revived, func(s settled) bool { return s.sequence == sequence }) ||
+		slices.ContainsFunc(f.paid, func(s settled) bool { return s.sequence == sequence }) ||
 		slices.ContainsFunc(f.dead, func(d deadLetter) bool { return d.sequence == sequence })
 }
 
-func (f *facts) empty() bool { return len(f.acknowledged)+len(f.dead)+len(f.revived) == 0 }
+func (f *facts) empty() bool { return len(f.acknowledged)+len(f.dead)+len(f.revived)+len(f.paid) == 0 }
 
 // canRide says whether the facts can wait for a release to be committed with.
 func (f *facts) canRide() bool { return len(f.dead)+len(f.revived) == 0 }
@@ -88,16 +92,18 @@ func (s *session) settle(m *exchangev1.SubscribeSettle) error {
 	}
 	t := &settlement{token: m.Token}
 	var known []uint64
-	for _, sequence := range m.Acks {
+	var unknown []uint32 // places
+	for i, sequence := range m.Acks {
 		if it := s.items[sequence]; it != nil && it.state == flying {
 			s.acknowledge(t, it)
 			known = append(known, sequence)
 		} else {
+			unknown = append(unknown, uint32(i))
 			t.unknown = append(t.unknown, sequence)
 		}
 	}
 	if len(known) > 0 {
-		s.facts.acknowledged = append(s.facts.acknowledged, s.acknowledgement(m, known))
+		s.facts.acknowledged = append(s.facts.acknowledged, s.acknowledgement(m, known, unknown))
 	}
 	for _, n := range m.Nacks {
 		if it := s.items[n.Sequence]; it != nil && it.state == flying {
@@ -116,14 +122,24 @@ func (s *session) settle(m *exchangev1.SubscribeSettle) error {
 }
 
 func (s *session) acknowledge(t *settlement, it *item) {
-	at := settled{it.sequence, it.lane}
-	t.settled = append(t.settled, at)
-	if it.late {
-		s.facts.revived = append(s.facts.revived, at)
-		s.replays--
-	}
+	t.settled = append(t.settled, settled{it.sequence, it.lane})
+	s.discharge(it)
 	s.landed(it)
 	s.queues.settle(it)
+}
+
+// discharge notes which row goes with a delivery that is settled.
+func (s *session) discharge(it *item) {
+	at := settled{it.sequence, it.lane}
+	switch {
+	case it.owed:
+		s.facts.paid = append(s.facts.paid, at)
+	case it.late:
+		s.facts.revived = append(s.facts.revived, at)
+	}
+	if it.late {
+		s.replays--
+	}
 }
 
 // landed says that a delivery is no longer under way.
@@ -134,15 +150,15 @@ func (s *session) landed(it *item) {
 	s.bytes -= it.size
 }
 
-// acknowledgement is what is kept of an acknowledgement: as it was signed, or
-// what of it was known.
-func (s *session) acknowledgement(m *exchangev1.SubscribeSettle, known []uint64) *ledgerv1.Acknowledgement {
+// acknowledgement is what is kept of an acknowledgement: as it was signed, with
+// the places that do not count, or what of it was known.
+func (s *session) acknowledgement(m *exchangev1.SubscribeSettle, known []uint64, unknown []uint32) *ledgerv1.Acknowledgement {
 	a := &ledgerv1.Acknowledgement{Subscription: s.id, System: s.caller.System, Certificate: s.caller.Fingerprint[:]}
 	if len(m.Signature) == 0 {
 		a.Sequences = known
 		return a
 	}
-	a.Sequences, a.DetailHashes, a.Signature = m.Acks, m.DetailHashes, m.Signature
+	a.Sequences, a.DetailHashes, a.Signature, a.Uncounted = m.Acks, m.DetailHashes, m.Signature, unknown
 	return a
 }
 
@@ -212,6 +228,9 @@ func (s *session) bury(it *item, reason string) {
 	d := deadLetter{settled: settled{it.sequence, it.lane}, index: it.index, reason: reason, attempts: it.attempts, at: s.m.now()}
 	if it.late {
 		s.replays--
+	}
+	if it.owed {
+		s.facts.paid = append(s.facts.paid, d.settled)
 	}
 	s.facts.dead = append(s.facts.dead, d)
 	s.queues.settle(it)

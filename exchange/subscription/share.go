@@ -41,14 +41,15 @@ func (s *session) lookUp(set []unsettled) (map[uint64]*journal.Row, error) {
 }
 
 // remember makes items of what a lane's row holds. A dead letter that is
-// delivered once more comes behind the other versions of its record.
+// delivered once more comes behind the other versions of its record, what is owed
+// before the later ones.
 func (s *session) remember(l *lane, set []unsettled, found map[uint64]*journal.Row) {
 	for _, late := range []bool{false, true} {
 		for _, u := range set {
 			if u.late != late {
 				continue
 			}
-			it := &item{sequence: u.sequence, lane: l, late: u.late, attempts: u.attempts, due: u.due, row: found[u.sequence]}
+			it := &item{sequence: u.sequence, lane: l, late: u.late, owed: u.owed, attempts: u.attempts, due: u.due, row: found[u.sequence]}
 			if it.row != nil {
 				it.key, it.index = keyOf(it.row.KeyToken, u.sequence), it.row.Index
 			} else {
@@ -57,7 +58,11 @@ func (s *session) remember(l *lane, set []unsettled, found map[uint64]*journal.R
 			if late {
 				s.replays++
 			}
-			s.add(it)
+			if it.late && it.owed {
+				s.precede(it)
+			} else {
+				s.add(it)
+			}
 			if it.attempts >= s.settings.maxAttempts && it.state == ready {
 				s.bury(it, unacknowledged)
 			}
@@ -121,6 +126,9 @@ func (s *session) reload() error {
 		return err
 	}
 	if err := s.replay(); err != nil {
+		return err
+	}
+	if err := s.collect(); err != nil {
 		return err
 	}
 	s.follow()

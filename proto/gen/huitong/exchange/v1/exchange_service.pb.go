@@ -1165,7 +1165,8 @@ type Delivery struct {
 	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// A dead letter replayed: later versions may have come before it.
 	Late bool `protobuf:"varint,4,opt,name=late,proto3" json:"late,omitempty"`
-	// Part of the present state that the subscription started from.
+	// Part of the present state that the subscription started from, or that a
+	// subject had when it was enrolled.
 	Snapshot      bool `protobuf:"varint,5,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1368,7 +1369,9 @@ type SubscribeHeartbeat struct {
 	// The last sequence of the partition that was looked at.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Everything published before this message was looked at.
-	CaughtUp      bool `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
+	CaughtUp bool `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
+	// Everything up to here is settled in every lane.
+	Floor         uint64 `protobuf:"varint,3,opt,name=floor,proto3" json:"floor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1415,6 +1418,13 @@ func (x *SubscribeHeartbeat) GetCaughtUp() bool {
 		return x.CaughtUp
 	}
 	return false
+}
+
+func (x *SubscribeHeartbeat) GetFloor() uint64 {
+	if x != nil {
+		return x.Floor
+	}
+	return 0
 }
 
 type QueryRequest struct {
@@ -3500,10 +3510,11 @@ const file_huitong_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\aproblem\x18\x04 \x01(\v2\x1c.huitong.exchange.v1.ProblemR\aproblem\"c\n" +
 	"\x0fSubscribeLapsed\x126\n" +
 	"\aproblem\x18\x01 \x01(\v2\x1c.huitong.exchange.v1.ProblemR\aproblem\x12\x18\n" +
-	"\awaiting\x18\x02 \x01(\bR\awaiting\"M\n" +
+	"\awaiting\x18\x02 \x01(\bR\awaiting\"c\n" +
 	"\x12SubscribeHeartbeat\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x1b\n" +
-	"\tcaught_up\x18\x02 \x01(\bR\bcaughtUp\"\xe3\x02\n" +
+	"\tcaught_up\x18\x02 \x01(\bR\bcaughtUp\x12\x14\n" +
+	"\x05floor\x18\x03 \x01(\x04R\x05floor\"\xe3\x02\n" +
 	"\fQueryRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x123\n" +
 	"\x06acting\x18\x02 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\x126\n" +

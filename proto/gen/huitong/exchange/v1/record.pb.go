@@ -752,7 +752,10 @@ type ReleasedRecord struct {
 	// Opaque name of the record within its topic, equal for all its versions.
 	Record []byte `protobuf:"bytes,20,opt,name=record,proto3" json:"record,omitempty"`
 	// Past its last day of validity on the day of release, Asia/Shanghai.
-	Expired       bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
+	Expired bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
+	// The version before was about a subject that the reader is told of, this one
+	// no longer is: it comes as a notice, without payload.
+	AboutOthers   bool `protobuf:"varint,30,opt,name=about_others,json=aboutOthers,proto3" json:"about_others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -934,6 +937,13 @@ func (x *ReleasedRecord) GetExpired() bool {
 	return false
 }
 
+func (x *ReleasedRecord) GetAboutOthers() bool {
+	if x != nil {
+		return x.AboutOthers
+	}
+	return false
+}
+
 // Acting names on whose behalf and for what a record is read.
 type Acting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1051,7 +1061,7 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\x05right\x18\x03 \x03(\fR\x05right\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\tR\n" +
-	"checkpoint\"\xd7\x05\n" +
+	"checkpoint\"\xfa\x05\n" +
 	"\x0eReleasedRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12:\n" +
@@ -1074,7 +1084,8 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\x03key\x18\x12 \x01(\tR\x03key\x12\x1c\n" +
 	"\tsuccessor\x18\x13 \x01(\tR\tsuccessor\x12\x16\n" +
 	"\x06record\x18\x14 \x01(\fR\x06record\x12\x18\n" +
-	"\aexpired\x18\x15 \x01(\bR\aexpired\"[\n" +
+	"\aexpired\x18\x15 \x01(\bR\aexpired\x12!\n" +
+	"\fabout_others\x18\x1e \x01(\bR\vaboutOthers\"[\n" +
 	"\x06Acting\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x1f\n" +

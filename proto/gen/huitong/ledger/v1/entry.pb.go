@@ -1112,7 +1112,7 @@ type AcknowledgementsReceived struct {
 	Acknowledgements uint32 `protobuf:"varint,6,opt,name=acknowledgements,proto3" json:"acknowledgements,omitempty"`
 	// RFC 6962 root over the stored Acknowledgement bytes.
 	Root []byte `protobuf:"bytes,7,opt,name=root,proto3" json:"root,omitempty"`
-	// How many records they settle.
+	// How many records they settle: sequences that are counted.
 	Records       uint64 `protobuf:"varint,8,opt,name=records,proto3" json:"records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1216,7 +1216,10 @@ type Acknowledgement struct {
 	Sequences    []uint64 `protobuf:"varint,4,rep,packed,name=sequences,proto3" json:"sequences,omitempty"`
 	DetailHashes [][]byte `protobuf:"bytes,5,rep,name=detail_hashes,json=detailHashes,proto3" json:"detail_hashes,omitempty"`
 	// Over the acknowledgement statement; empty if the receiver does not sign.
-	Signature     []byte `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature []byte `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Places of sequences that were signed though they were not under way to the
+	// receiver, ascending: they settle nothing and are not counted.
+	Uncounted     []uint32 `protobuf:"varint,7,rep,packed,name=uncounted,proto3" json:"uncounted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1289,6 +1292,13 @@ func (x *Acknowledgement) GetDetailHashes() [][]byte {
 func (x *Acknowledgement) GetSignature() []byte {
 	if x != nil {
 		return x.Signature
+	}
+	return nil
+}
+
+func (x *Acknowledgement) GetUncounted() []uint32 {
+	if x != nil {
+		return x.Uncounted
 	}
 	return nil
 }
@@ -3545,14 +3555,15 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x05floor\x18\x05 \x01(\x04R\x05floor\x12*\n" +
 	"\x10acknowledgements\x18\x06 \x01(\rR\x10acknowledgements\x12\x12\n" +
 	"\x04root\x18\a \x01(\fR\x04root\x12\x18\n" +
-	"\arecords\x18\b \x01(\x04R\arecords\"\xd0\x01\n" +
+	"\arecords\x18\b \x01(\x04R\arecords\"\xee\x01\n" +
 	"\x0fAcknowledgement\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x16\n" +
 	"\x06system\x18\x02 \x01(\tR\x06system\x12 \n" +
 	"\vcertificate\x18\x03 \x01(\fR\vcertificate\x12\x1c\n" +
 	"\tsequences\x18\x04 \x03(\x04R\tsequences\x12#\n" +
 	"\rdetail_hashes\x18\x05 \x03(\fR\fdetailHashes\x12\x1c\n" +
-	"\tsignature\x18\x06 \x01(\fR\tsignature\"\x97\x02\n" +
+	"\tsignature\x18\x06 \x01(\fR\tsignature\x12\x1c\n" +
+	"\tuncounted\x18\a \x03(\rR\tuncounted\"\x97\x02\n" +
 	"\rAccessRefused\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1a\n" +

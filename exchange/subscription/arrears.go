@@ -1,0 +1,178 @@
+package subscription
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/store"
+)
+
+// Arrears are deliveries that a subscription is owed beside what its lanes read:
+// the present records of subjects that it enrolled, which lie before where its
+// lanes stand. They are rows until they are settled, taken up by who holds the
+// lane as replayed dead letters are, and later versions of their records wait for
+// them.
+
+// arrear is one delivery that is owed.
+type arrear struct {
+	sequence, index uint64
+	lane            uint32
+	record          []byte
+}
+
+var (
+	insertArrears = &store.Insert{
+		Into: "INTO arrears (subscription, sequence, lane, idx, record)",
+		Then: "ON CONFLICT (subscription, sequence) DO NOTHING",
+	}
+	lookupArrears = &store.Lookup{
+		Select: "SELECT sequence, lane, idx, record FROM arrears", Keys: [2]string{"subscription", "record"},
+	}
+)
+
+// owe writes what a subscription is owed; what it is owed already stays.
+func (m *Manager) owe(ctx context.Context, tx store.Tx, subscription int64, list []arrear) error {
+	var numbers, sequences, lanes, indexes store.Ints
+	var records store.Blobs
+	for _, a := range list {
+		numbers, sequences = append(numbers, subscription), append(sequences, int64(a.sequence))
+		lanes, indexes, records = append(lanes, int64(a.lane)), append(indexes, int64(a.index)), append(records, a.record)
+	}
+	return insertArrears.Run(ctx, m.DB.Journal, tx, numbers, sequences, lanes, indexes, records)
+}
+
+func scanArrear(rows *sql.Rows) (a arrear, err error) {
+	err = rows.Scan(&a.sequence, &a.lane, &a.index, &a.record)
+	return a, err
+}
+
+// arrearsOf reads what a lane is owed, in order.
+func arrearsOf(ctx context.Context, tx store.Tx, subscription int64, lane uint32, limit int) ([]arrear, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT sequence, lane, idx, record FROM arrears
+		WHERE subscription = $1 AND lane = $2 ORDER BY sequence LIMIT $3`, subscription, int64(lane), int64(limit))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []arrear
+	for rows.Next() {
+		a, err := scanArrear(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, a)
+	}
+	return found, rows.Err()
+}
+
+// collect takes up what the lanes held here are owed, as far as there is room.
+func (s *session) collect() error {
+	s.owed = false
+	for _, l := range s.lanes {
+		list, err := arrearsOf(s.ctx, s.m.DB.Reader(), journal.Number(s.id), l.number, maxReplays)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if s.replays >= maxReplays {
+				s.owed = true
+				return nil
+			}
+			s.takeUp(l, &list[i])
+		}
+		s.owed = s.owed || len(list) == maxReplays
+	}
+	return nil
+}
+
+// takeUp makes a delivery of what is owed, before what of its record is not under
+// way; false if it is known. One that the lane delivers anyway pays for it.
+func (s *session) takeUp(l *lane, a *arrear) bool {
+	if it := s.items[a.sequence]; it != nil {
+		it.owed = it.owed || !it.late // a dead letter under way is settled first
+		return false
+	}
+	if s.facts.about(a.sequence) || s.pending != nil && s.pending.facts.about(a.sequence) {
+		return false
+	}
+	s.replays++
+	s.precede(&item{sequence: a.sequence, key: keyOf(a.record, a.sequence), index: a.index, lane: l, late: true, owed: true})
+	return true
+}
+
+// yield lets versions wait for what their records are owed: it gives those that
+// need not. What is owed of other lanes goes by who holds them.
+func (s *session) yield(items []*item, interests []interest) ([]*item, []interest, error) {
+	var numbers store.Ints
+	var records store.Blobs
+	of := map[string]*item{}
+	for i, it := range items {
+		if interests[i] != unconcerned && !it.late && of[it.key] == nil && it.row != nil && len(it.row.KeyToken) > 0 {
+			of[it.key] = it
+			numbers, records = append(numbers, journal.Number(s.id)), append(records, it.row.KeyToken)
+		}
+	}
+	var found []arrear
+	err := lookupArrears.Run(s.ctx, s.m.DB.Journal, s.m.DB.Reader(), numbers, records, func(rows *sql.Rows) error {
+		a, err := scanArrear(rows)
+		found = append(found, a)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var back []*item
+	for i := range found {
+		it := of[keyOf(found[i].record, found[i].sequence)]
+		if it == nil || it.sequence <= found[i].sequence || !s.takeUp(it.lane, &found[i]) {
+			continue
+		}
+		if s.inOrder {
+			back = append(back, s.items[found[i].sequence])
+		}
+	}
+	return s.sift(items, interests, back)
+}
+
+// sift keeps of the chosen those that do not wait now. Where nothing waits for
+// another, all go back behind what they yield to.
+func (s *session) sift(items []*item, interests []interest, before []*item) ([]*item, []interest, error) {
+	if len(before) > 0 {
+		s.putBack(items)
+		s.ready = append(before, s.ready...)
+		s.skipped = true
+		return nil, nil, nil
+	}
+	n := 0
+	for i, it := range items {
+		if it.state == ready {
+			items[n], interests[n] = it, interests[i]
+			n++
+		}
+	}
+	s.skipped = s.skipped || n < len(items)
+	return items[:n], interests[:n], nil
+}
+
+// startOver lets the lanes deliver what a reset brings about the subjects that
+// are enrolled, whenever they were, and forgets what is owed of it.
+func startOver(ctx context.Context, tx store.Tx, s *standing) error {
+	number := journal.Number(s.id)
+	if _, err := tx.ExecContext(ctx, "UPDATE enrolments SET since = 0 WHERE subscription = $1", number); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM arrears WHERE subscription = $1 AND sequence > $2", number, int64(s.began))
+	return err
+}
+
+// forgetEnrolments ends all enrolments with their subscription.
+func forgetEnrolments(ctx context.Context, tx store.Tx, slot journal.Slot, id string) error {
+	slot.Bump(journal.GuardEnrolment, []byte(id))
+	for _, table := range []string{"enrolments", "arrears"} {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE subscription = $1", journal.Number(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
