@@ -18,6 +18,7 @@ import (
 // hall may read.
 type exampleExchange struct {
 	registry, hall sdk.Config
+	node           *node.Node
 	ledgerKey      string
 	end            func()
 }
@@ -28,7 +29,7 @@ func startExample() *exampleExchange {
 	check(err)
 	x, err := nodetest.Open(ctx, dir, node.Config{})
 	check(err)
-	e := &exampleExchange{ledgerKey: x.Node.LedgerKey(), end: func() {
+	e := &exampleExchange{node: x.Node, ledgerKey: x.Node.LedgerKey(), end: func() {
 		check(x.Close())
 		check(os.RemoveAll(dir))
 	}}
