@@ -57,6 +57,11 @@ type Record struct {
 	Erased bool
 	// Expired says that the record is past its last day of validity.
 	Expired bool
+	// Disputed says that some department disputes the record and its provider has
+	// not answered yet; DisputedFields are the numbers of the fields in question,
+	// none is the record as a whole. It may be used nonetheless.
+	Disputed       bool
+	DisputedFields []uint32
 	// Key is the record key, where the grant covers it or there is no payload.
 	Key       string
 	Successor string

@@ -20,6 +20,7 @@ func readRecord(r *Record, in *exchangev1.ReleasedRecord) {
 		Payload: in.GetPayload(), JSON: in.GetJson(), Withheld: in.GetWithheld(), Leaf: in.GetLeaf(),
 		At: in.GetAt().AsTime(), Reason: in.GetReason(),
 		Notice: in.GetSupersededByLaterVersion(), Erased: in.GetErased(), Expired: in.GetExpired(),
+		Disputed: in.GetDisputed(), DisputedFields: in.GetDisputedFields(),
 		Key: in.GetKey(), Successor: in.GetSuccessor(), Token: in.GetRecord(), cut: in.GetCut(),
 	}
 	if in.GetEffectiveAt() != nil {

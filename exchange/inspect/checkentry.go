@@ -29,6 +29,9 @@ type replay struct {
 	erasures   []erasure
 	// erasedBy gives the entry that says that a version was erased.
 	erasedBy map[uint64]uint64
+	disputes map[uint64]*disputed
+	// muted are the entries whose openings lack the reason that they commit to.
+	muted marks
 	// released counts, by grant, what grants with a limit count.
 	topics map[int64]string
 }
@@ -41,7 +44,7 @@ type erasure struct {
 
 func (r *replay) begin(head *journal.Head) {
 	r.policy, r.sequences = 1, make([]uint64, len(head.Sequences))
-	r.topics, r.erasedBy = map[int64]string{}, map[uint64]uint64{}
+	r.topics, r.erasedBy, r.disputes = map[int64]string{}, map[uint64]uint64{}, map[uint64]*disputed{}
 }
 
 // marks is a set of entries, one bit each.
@@ -134,6 +137,10 @@ func (c *checker) checkBody(r *row) error {
 			return err
 		}
 		return c.policy(r.index, body.Person.Policy)
+	case *ledgerv1.LedgerEntry_Disputed:
+		c.replay.disputes[r.index] = &disputed{RecordDisputed: body.Disputed}
+	case *ledgerv1.LedgerEntry_DisputeAnswered:
+		return c.replay.answered(r.index, body.DisputeAnswered)
 	case *ledgerv1.LedgerEntry_Erased:
 		e := body.Erased
 		if e.RequestedBy >= r.index {

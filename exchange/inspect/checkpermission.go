@@ -49,10 +49,10 @@ func (c *checker) permission(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) (
 		return n.PersonCommitment, nil, errors.Join(subjects(o, n.SubjectCommitments...), cases(o, n.CaseCommitments))
 	case *ledgerv1.LedgerEntry_Disputed:
 		d := b.Disputed
-		return d.PersonCommitment, d.CaseCommitment, text(errReason, verify.Reason, o.Secret, o.Reason, d.ReasonCommitment)
+		return d.PersonCommitment, d.CaseCommitment, c.reason(e.Index, o, d.ReasonCommitment)
 	case *ledgerv1.LedgerEntry_DisputeAnswered:
 		d := b.DisputeAnswered
-		return d.PersonCommitment, nil, text(errReason, verify.Reason, o.Secret, o.Reason, d.ReasonCommitment)
+		return d.PersonCommitment, nil, c.reason(e.Index, o, d.ReasonCommitment)
 	}
 	return nil, nil, nil
 }

@@ -14,6 +14,7 @@ import (
 func (c *checker) checkRest(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{
 		c.checkPositions, c.checkStreamErasures, c.checkUse, c.checkLanes, c.checkDeadLetters, c.checkPending, c.checkFullLoads, c.checkHearing,
+		c.checkDisputes,
 		c.checkThresholds, c.checkDeadlines,
 	} {
 		if err := check(ctx); err != nil {

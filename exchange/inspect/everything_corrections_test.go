@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
+	"github.com/huitong-bus/huitong/exchange/correction"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/snapshot"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -39,4 +40,34 @@ func (w *world) fullLoad(t testing.TB, at map[string]uint64) {
 	})
 	must(t, err)
 	at["snapshot ended"], at["snapshot removal"] = ended.Receipt.Index, ended.Receipt.Index+1
+}
+
+// disputes raises a dispute of a record and answers it, and one of a record that
+// is erased afterwards.
+func (w *world) disputes(t testing.TB, at map[string]uint64) {
+	t.Helper()
+	must(t, w.index.Wait(t.Context(), w.Journal.Head().Size))
+	k, err := correction.Open(t.Context(), correction.Config{
+		DB: w.DB, Journal: w.Journal, Topics: w.Catalogue, Readers: w.policy, Reliance: w.index, Refusals: w.refusals,
+		Sealer: w.Identity.Keyring, Marks: &correction.Marks{},
+	})
+	must(t, err)
+	defer k.Close()
+	of := func(index uint64) uint64 {
+		d, err := k.Dispute(t.Context(), w.civil.Caller, &exchangev1.DisputeRecordRequest{
+			Topic: people, Index: index, Fields: []string{"name"}, Reason: "姓名有误",
+			Acting: &exchangev1.Acting{Person: "clerk-7", CaseNumber: caseNumber},
+		})
+		must(t, err)
+		return d.Receipt.Index
+	}
+	wrong := w.publish(t, w.security, put("D1", "王方"), put("D2", "李那"))
+	at["disputed"] = of(wrong[0])
+	of(wrong[1])
+	right := w.publish(t, w.security, put("D1", "王芳"))[0]
+	_, err = k.Answer(t.Context(), w.security.Caller, &exchangev1.AnswerDisputeRequest{
+		Dispute: at["disputed"], Outcome: &exchangev1.AnswerDisputeRequest_Corrected{Corrected: right}, Person: "officer-3", Reason: "已更正",
+	})
+	must(t, err)
+	at["dispute answered"] = w.Journal.Head().Size - 1
 }

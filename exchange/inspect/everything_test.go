@@ -40,6 +40,7 @@ func (w *world) everything(t testing.TB) map[string]uint64 {
 	w.publishFrom(t, put("P9", "赵敏"))
 	w.permissions(t)
 	w.fullLoad(t, at)
+	w.disputes(t, at)
 	at["person"] = w.persons(t)
 	at["checked"] = w.checked(t)
 	w.clocks(t)

@@ -66,7 +66,11 @@ type answer struct {
 }
 
 type erasure struct {
-	id        recordID
+	id    recordID
+	topic string
+	// erased is the RecordErased entry, at its time.
+	erased    uint64
+	at        int64
 	last      int64 // entry of the erase operation
 	partition uint32
 	leaf      *ledgerv1.RecordErased

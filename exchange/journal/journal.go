@@ -53,6 +53,9 @@ type Config struct {
 	// Clock tells the time; time.Now if nil.
 	Clock func() time.Time
 	Log   *slog.Logger
+	// Erasing are asked, in the transaction of an erasure, to take what they keep
+	// of the record.
+	Erasing []func(ctx context.Context, tx store.Tx, e Erased) error
 	// Broken is called once when the database can no longer make a commit
 	// durable; the process should stop.
 	Broken func(error)

@@ -104,7 +104,7 @@ func (b *batch) decide(ctx context.Context, tx store.Tx, p *Publish, outcomes []
 		b.keyRows.idx = append(b.keyRows.idx, next)
 		if s.erased {
 			b.erasures = append(b.erasures, erasure{
-				id: recordID{r.topicNumber, string(r.KeyToken)}, last: next, partition: r.Leaf.Partition,
+				id: recordID{r.topicNumber, string(r.KeyToken)}, topic: r.Leaf.Topic, last: next, partition: r.Leaf.Partition,
 				leaf: &ledgerv1.RecordErased{Topic: r.Leaf.Topic, RequestedBy: uint64(next), Versions: uint32(s.version)},
 			})
 		}
@@ -175,7 +175,7 @@ func (b *batch) appendErasures(p *Publish) error {
 		if _, err := b.append(entry); err != nil {
 			return err
 		}
-		e.leaf = nil
+		e.leaf, e.erased, e.at = nil, entry.Index, entry.AtUs
 	}
 	return nil
 }
@@ -196,8 +196,10 @@ func (b *batch) erase(ctx context.Context, tx store.Tx) error {
 		if err := tx.QueryRowContext(ctx, "SELECT prev FROM sealed WHERE idx = $1", e.last).Scan(&next); err != nil {
 			return err
 		}
+		gone := Erased{Topic: e.topic, KeyToken: []byte(e.id.token), Eraser: uint64(e.last), Index: e.erased, At: e.at}
 		for next != 0 {
 			idx, pos := next-1, int64(0)
+			gone.Versions = append(gone.Versions, uint64(idx))
 			if err := tx.QueryRowContext(ctx, "SELECT prev, pos FROM sealed WHERE idx = $1", idx).Scan(&next, &pos); err != nil {
 				return err
 			}
@@ -208,8 +210,25 @@ func (b *batch) erase(ctx context.Context, tx store.Tx) error {
 				return err
 			}
 		}
+		for _, take := range b.j.Erasing {
+			if err := take(ctx, tx, gone); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// Erased is a record that is erased.
+type Erased struct {
+	Topic    string
+	KeyToken []byte
+	// Eraser is the publication that asks for it, Index the RecordErased entry, and
+	// At its time.
+	Eraser, Index uint64
+	At            int64
+	// Versions are the entries of its versions, the newest first, without Eraser.
+	Versions []uint64
 }
 
 func (b *batch) savePosition(ctx context.Context, tx store.Tx, p *Publish) error {

@@ -63,6 +63,7 @@ type Queries struct {
 	Refusals Refuser
 	Keyring  *identity.Keyring
 	Index    Index
+	Marks    release.Marks
 	Clock    func() time.Time
 	// Thresholds gives how many thresholds of one check may be asked about one
 	// subject in one case; DefaultThresholds if nil.
@@ -206,5 +207,5 @@ func (q *Queries) entry(request access.Request, d *access.Decision, question *qu
 }
 
 func (q *Queries) cutter() *release.Cutter {
-	return &release.Cutter{Sealer: q.Keyring, Origin: q.Journal.Head().Origin, Clock: q.Clock}
+	return &release.Cutter{Sealer: q.Keyring, Origin: q.Journal.Head().Origin, Clock: q.Clock, Marks: q.Marks}
 }

@@ -65,6 +65,14 @@ type Cutter struct {
 	Sealer journal.Sealer
 	Origin string
 	Clock  func() time.Time
+	// Marks knows which records are disputed; none if nil.
+	Marks Marks
+}
+
+// Marks says whether a record of a topic is disputed, and which of its fields;
+// none is the record as a whole.
+type Marks interface {
+	Disputed(topic string, keyToken []byte) (disputed bool, fields []uint32)
 }
 
 // Batch is a release being put together.
@@ -122,6 +130,9 @@ func (c *Cutter) envelope(v *Version, entry *ledgerv1.LedgerEntry, p *ledgerv1.R
 	}
 	if present.Held && (view.Current || present.Index == v.Index) {
 		r.Status, r.Version = present.Status, present.Version
+	}
+	if c.Marks != nil && present.Held {
+		r.Disputed, r.DisputedFields = c.Marks.Disputed(p.Topic, v.KeyToken)
 	}
 	return r
 }

@@ -53,6 +53,8 @@ type Config struct {
 	Policy    *access.Policy
 	Refusals  Refuser
 	Keyring   *identity.Keyring
+	// Marks knows which records are disputed; none if nil.
+	Marks release.Marks
 	// Instance names this process among those that share the database; empty
 	// where it has the database for itself.
 	Instance string
@@ -111,7 +113,7 @@ func Open(c Config) *Manager {
 		c.Clock = time.Now
 	}
 	m := &Manager{Config: c, instance: randomName(), began: make(chan struct{}), sessions: map[string]map[*session]struct{}{}}
-	m.cutter = release.Cutter{Sealer: c.Keyring, Origin: c.Journal.Head().Origin, Clock: c.Clock}
+	m.cutter = release.Cutter{Sealer: c.Keyring, Origin: c.Journal.Head().Origin, Clock: c.Clock, Marks: c.Marks}
 	m.cover.init()
 	m.dormant.init()
 	ctx, stop := context.WithCancel(context.Background())

@@ -124,6 +124,7 @@ type recordView struct {
 	Reason          string          `json:"reason,omitempty"`
 	Successor       string          `json:"successor,omitempty"`
 	Expired         bool            `json:"expired,omitempty"`
+	Disputed        bool            `json:"disputed,omitempty"`
 	Notice          bool            `json:"notice,omitempty"`
 	Erased          bool            `json:"erased,omitempty"`
 	Contract        string          `json:"contract,omitempty"`
@@ -137,7 +138,7 @@ func (w *renderer) view(ctx context.Context, r *sdk.Record, release *sdk.Receipt
 	v := &recordView{
 		Topic: r.Topic, Index: r.Index, Operation: enumText(r.Operation), Status: enumText(r.Status), Version: r.Version, Key: r.Key,
 		At: r.At.UTC(), EffectiveAt: r.EffectiveAt.UTC(), Reason: r.Reason, Successor: r.Successor,
-		Expired: r.Expired, Notice: r.Notice, Erased: r.Erased,
+		Expired: r.Expired, Disputed: r.Disputed, Notice: r.Notice, Erased: r.Erased,
 		Contract: r.Contract, ContractVersion: r.ContractVersion, Withheld: r.Withheld, Release: release.Index,
 	}
 	var err error
@@ -153,7 +154,7 @@ func (a *app) printRecord(v *recordView) error {
 	for _, s := range []struct {
 		is   bool
 		text string
-	}{{v.Expired, "expired"}, {v.Notice, "a later version exists"}, {v.Erased, "erased"}} {
+	}{{v.Expired, "expired"}, {v.Disputed, "disputed"}, {v.Notice, "a later version exists"}, {v.Erased, "erased"}} {
 		if s.is {
 			state += ", " + s.text
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/correction"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
@@ -48,6 +49,8 @@ type Node struct {
 	refusals      *access.Refusals
 	subscriptions *subscription.Manager
 	loads         *snapshot.Loads
+	marks         *correction.Marks
+	corrections   *correction.Corrections
 	server        *rpc.Server
 	listener      net.Listener
 	broken        chan error
@@ -89,6 +92,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.openIndex(ctx); err != nil {
 		return err
 	}
+	if err := n.openCorrections(ctx); err != nil {
+		return err
+	}
 	n.openBus()
 	n.openSubscriptions()
 	n.openLoads()
@@ -111,7 +117,8 @@ func (n *Node) openJournal(ctx context.Context) (err error) {
 	n.closing(func(context.Context) error { return n.DB.Close() })
 	n.Journal, err = journal.Open(ctx, journal.Config{
 		DB: n.DB, Sealer: n.Identity.Keyring, Signer: n.Identity.Keyring.Signer(), Clock: n.Clock, Log: n.Log,
-		Broken: func(err error) { n.broken <- err },
+		Broken:  func(err error) { n.broken <- err },
+		Erasing: []func(context.Context, store.Tx, journal.Erased) error{subscription.Erase, correction.Eraser(n.Identity.Keyring, n.Identity.Keyring.Origin())},
 	})
 	if err != nil {
 		return err
@@ -149,6 +156,19 @@ func (n *Node) openIndex(ctx context.Context) (err error) {
 	return nil
 }
 
+func (n *Node) openCorrections(ctx context.Context) (err error) {
+	n.marks = &correction.Marks{}
+	n.corrections, err = correction.Open(ctx, correction.Config{
+		DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Readers: n.Policy, Reliance: n.Index, Refusals: n.refusals,
+		Sealer: n.Identity.Keyring, Marks: n.marks, Log: n.Log,
+	})
+	if err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { n.corrections.Close(); return nil })
+	return nil
+}
+
 func (n *Node) openBus() {
 	n.Bus = bus.Open(bus.Config{
 		URL: n.NATS, Dir: filepath.Join(n.Dir, "jetstream"), Replicas: n.Replicas, Retention: n.Retention,
@@ -160,7 +180,7 @@ func (n *Node) openBus() {
 func (n *Node) openSubscriptions() {
 	n.subscriptions = subscription.Open(subscription.Config{
 		DB: n.DB, Journal: n.Journal, Bus: n.Bus, Catalogue: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
-		Keyring: n.Identity.Keyring, Instance: n.Instance, Clock: n.Clock, Log: n.Log,
+		Keyring: n.Identity.Keyring, Marks: n.marks, Instance: n.Instance, Clock: n.Clock, Log: n.Log,
 	})
 	n.closing(func(ctx context.Context) error { n.subscriptions.Close(ctx); return nil })
 }
@@ -183,6 +203,7 @@ func (n *Node) openServer() error {
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	n.serveDeadlines()
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
+	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
 	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})
 	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())
 	n.closing(func(ctx context.Context) error { n.server.Close(ctx); return nil })
@@ -196,7 +217,7 @@ func (n *Node) exchangeService() *rpc.ExchangeService {
 		Intake:              n.intake,
 		Queries: &query.Queries{
 			DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
-			Keyring: n.Identity.Keyring, Index: n.Index, Clock: n.Clock,
+			Keyring: n.Identity.Keyring, Index: n.Index, Marks: n.marks, Clock: n.Clock,
 		},
 	}
 }

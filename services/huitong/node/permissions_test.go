@@ -134,6 +134,7 @@ type clientsOf struct {
 	accessv1.AccessServiceClient
 	ledgerv1.LedgerServiceClient
 	exchangev1.SnapshotServiceClient
+	exchangev1.CorrectionServiceClient
 	accessv1.DeadlineServiceClient
 	cataloguev1.PersonServiceClient
 }
@@ -143,6 +144,7 @@ func over(c grpc.ClientConnInterface) clientsOf {
 		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
 		accessv1.NewAccessServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
+		exchangev1.NewCorrectionServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
 		cataloguev1.NewPersonServiceClient(c),
 	}
@@ -396,6 +398,7 @@ func (p *permissions) rows() []matrixRow {
 		}, everybody},
 	}
 	rows = append(rows, p.snapshotRows()...)
+	rows = append(rows, p.correctionRows()...)
 	rows = append(rows, p.deadlineRows()...)
 	rows = append(rows, p.personRows()...)
 	rows = append(rows, p.checkRows(asked)...)
@@ -407,7 +410,7 @@ func methodsOf(t *testing.T) []string {
 	var all []string
 	for _, name := range []string{
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
-		"exchange.v1.SnapshotService", "access.v1.DeadlineService",
+		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "access.v1.DeadlineService",
 		"catalogue.v1.PersonService",
 	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))

@@ -755,9 +755,15 @@ type ReleasedRecord struct {
 	Expired bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
 	// The version before was about a subject that the reader is told of, this one
 	// no longer is: it comes as a notice, without payload.
-	AboutOthers   bool `protobuf:"varint,30,opt,name=about_others,json=aboutOthers,proto3" json:"about_others,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AboutOthers bool `protobuf:"varint,30,opt,name=about_others,json=aboutOthers,proto3" json:"about_others,omitempty"`
+	// A department disputes the record and its provider has not answered yet. It may
+	// be used nonetheless.
+	Disputed bool `protobuf:"varint,22,opt,name=disputed,proto3" json:"disputed,omitempty"`
+	// Field numbers that are disputed, ascending; empty where it is the record as a
+	// whole.
+	DisputedFields []uint32 `protobuf:"varint,23,rep,packed,name=disputed_fields,json=disputedFields,proto3" json:"disputed_fields,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ReleasedRecord) Reset() {
@@ -944,6 +950,20 @@ func (x *ReleasedRecord) GetAboutOthers() bool {
 	return false
 }
 
+func (x *ReleasedRecord) GetDisputed() bool {
+	if x != nil {
+		return x.Disputed
+	}
+	return false
+}
+
+func (x *ReleasedRecord) GetDisputedFields() []uint32 {
+	if x != nil {
+		return x.DisputedFields
+	}
+	return nil
+}
+
 // Acting names on whose behalf and for what a record is read.
 type Acting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1061,7 +1081,7 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\x05right\x18\x03 \x03(\fR\x05right\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\tR\n" +
-	"checkpoint\"\xfa\x05\n" +
+	"checkpoint\"\xbf\x06\n" +
 	"\x0eReleasedRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12:\n" +
@@ -1085,7 +1105,9 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\tsuccessor\x18\x13 \x01(\tR\tsuccessor\x12\x16\n" +
 	"\x06record\x18\x14 \x01(\fR\x06record\x12\x18\n" +
 	"\aexpired\x18\x15 \x01(\bR\aexpired\x12!\n" +
-	"\fabout_others\x18\x1e \x01(\bR\vaboutOthers\"[\n" +
+	"\fabout_others\x18\x1e \x01(\bR\vaboutOthers\x12\x1a\n" +
+	"\bdisputed\x18\x16 \x01(\bR\bdisputed\x12'\n" +
+	"\x0fdisputed_fields\x18\x17 \x03(\rR\x0edisputedFields\"[\n" +
 	"\x06Acting\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x1f\n" +
