@@ -196,7 +196,7 @@ func TestSuspensionIsExact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if suspended.Version != 2 || len(suspended.Steps) != 2 || suspended.Steps[1].Step != "suspend" || suspended.Reason != "复核" {
+	if suspended.Version != 1 || len(suspended.Steps) != 2 || suspended.Steps[1].Step != "suspend" || suspended.Reason != "复核" {
 		t.Errorf("suspended %v", suspended)
 	}
 	e := &ledgerv1.LedgerEntry{}

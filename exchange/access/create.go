@@ -30,8 +30,8 @@ const (
 
 var grantID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
-// Create makes a grant; an operator may. Its id is made if it is empty; the
-// repeat of a call with an id changes nothing.
+// Create records a grant that was agreed outside the exchange; an operator may.
+// Its id is made if it is empty; the repeat of a call with an id changes nothing.
 func (p *Policy) Create(ctx context.Context, ch catalog.Change, g *accessv1.Grant) (*accessv1.Grant, *journal.Commit, error) {
 	n, err := p.prepare(g)
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *Policy) Create(ctx context.Context, ch catalog.Change, g *accessv1.Gran
 		return nil, nil, err
 	}
 	var result *accessv1.Grant
-	commit, err := p.commit(ctx, ch, func(ctx context.Context, w *catalog.Write) (err error) {
+	commit, err := p.Commit(ctx, ch, func(ctx context.Context, w *catalog.Write) (err error) {
 		result, err = create(ctx, w, proto.CloneOf(n))
 		return err
 	})
@@ -76,7 +76,7 @@ func (p *Policy) prepare(g *accessv1.Grant) (*accessv1.Grant, error) {
 		ServiceItems: slices.Clone(g.GetServiceItems()), DeliveryModes: g.GetDeliveryModes(),
 		StandingPurpose: g.GetStandingPurpose(), StandingLegalBasis: g.GetStandingLegalBasis(),
 		Checks: g.GetChecks(), Scope: g.GetScope(), ValidFrom: g.GetValidFrom(), ValidUntil: g.GetValidUntil(),
-		DailyLimit: g.GetDailyLimit(), State: accessv1.GrantState_GRANT_STATE_ACTIVE,
+		DailyLimit: g.GetDailyLimit(), State: accessv1.GrantState_GRANT_STATE_ACTIVE, RecordedOutside: true,
 	}
 	if n.Id == "" {
 		id := make([]byte, 10)
@@ -169,11 +169,11 @@ func create(ctx context.Context, w *catalog.Write, g *accessv1.Grant) (*accessv1
 	if err := w.RequireOperator(); err != nil {
 		return nil, err
 	}
-	old, err := read(ctx, w, g.Id)
+	old, err := Newest(ctx, w.Tx, g.Id)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSides(ctx, w, g); err != nil {
+	if err := CheckSides(ctx, w, g); err != nil {
 		return nil, err
 	}
 	g.CreatedAt = w.At()
@@ -181,17 +181,18 @@ func create(ctx context.Context, w *catalog.Write, g *accessv1.Grant) (*accessv1
 	if old != nil {
 		same := proto.CloneOf(old)
 		same.State, same.Version, same.Reason = g.State, g.Version, g.Reason
-		same.CreatedAt, same.Steps = g.CreatedAt, g.Steps
+		same.CreatedAt, same.Steps, same.SuspendedBy = g.CreatedAt, g.Steps, ""
 		if proto.Equal(same, g) {
 			return old, w.Unchanged()
 		}
 		return nil, fault.New(fault.AlreadyExists, "grant.exists", "another grant has that id")
 	}
-	return g, put(ctx, w, g, "create", "")
+	return g, putOutside(ctx, w, g, "create", "")
 }
 
-// checkSides checks a grant against the catalogue as the transaction sees it.
-func checkSides(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error {
+// CheckSides checks a grant against the catalogue as the transaction sees it, and
+// fills in the provider.
+func CheckSides(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error {
 	t, err := w.Topic(ctx, g.Topic)
 	if err != nil {
 		return err
@@ -219,6 +220,13 @@ func checkSides(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error 
 }
 
 func checkConsumer(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error {
+	if id, ok := catalog.GroupOf(g.Consumer); ok {
+		group, err := w.Group(ctx, id)
+		if err == nil && (group == nil || group.Removed) {
+			err = fault.Field("grant.consumer", "group.unknown", "the catalogue has no such group")
+		}
+		return err
+	}
 	participant, system, isSystem := strings.Cut(g.Consumer, "/")
 	if participant == g.Provider {
 		return fault.Field("grant.consumer", "grant.self", "is the topic's provider, who needs no grant")
@@ -264,47 +272,6 @@ func checkFields(ctx context.Context, w *catalog.Write, g *accessv1.Grant, contr
 	return nil
 }
 
-// Suspend suspends a grant; an operator may. What rests on it stops within a
-// second, and no release is committed under it any more.
-func (p *Policy) Suspend(ctx context.Context, ch catalog.Change, id, reason string) (*accessv1.Grant, *journal.Commit, error) {
-	if err := catalog.Reason(reason); err != nil {
-		return nil, nil, err
-	}
-	return p.move(ctx, ch, id, accessv1.GrantState_GRANT_STATE_ACTIVE, accessv1.GrantState_GRANT_STATE_SUSPENDED, "suspend", reason)
-}
-
-// Resume ends a suspension; an operator may.
-func (p *Policy) Resume(ctx context.Context, ch catalog.Change, id string) (*accessv1.Grant, *journal.Commit, error) {
-	return p.move(ctx, ch, id, accessv1.GrantState_GRANT_STATE_SUSPENDED, accessv1.GrantState_GRANT_STATE_ACTIVE, "resume", "")
-}
-
-func (p *Policy) move(ctx context.Context, ch catalog.Change, id string, from, to accessv1.GrantState, step, reason string) (*accessv1.Grant, *journal.Commit, error) {
-	var result *accessv1.Grant
-	commit, err := p.commit(ctx, ch, func(ctx context.Context, w *catalog.Write) error {
-		if err := w.RequireOperator(); err != nil {
-			return err
-		}
-		g, err := read(ctx, w, id)
-		if err != nil {
-			return err
-		}
-		switch {
-		case g == nil:
-			return errUnknown()
-		case g.State == to:
-			result = g
-			return w.Unchanged()
-		case g.State != from:
-			return fault.New(fault.Conflict, "grant.state", "a grant in this state cannot %s", step)
-		}
-		g.State, g.Reason, g.Version = to, reason, g.Version+1
-		g.Steps = append(g.Steps, &accessv1.GrantStep{Side: "operator", Step: step, System: w.Actor(), Note: reason, At: w.At()})
-		result = g
-		return put(ctx, w, g, step, reason)
-	})
-	return result, commit, err
-}
-
 func errUnknown() error { return fault.New(fault.NotFound, "grant.unknown", "there is no such grant") }
 
 // Get gives a grant to those it concerns.
@@ -316,19 +283,20 @@ func (p *Policy) Get(by *identity.Caller, id string) (*accessv1.Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !concerns(by, g) {
+	if !p.Concerns(by, g.Message()) {
 		return nil, errUnknown()
 	}
 	return shown(g, DayOf(p.Clock())), nil
 }
 
-// concerns says whether a caller may see a grant: both sides, operators and
+// Concerns says whether a caller may see a grant: both sides, operators and
 // auditors may.
-func concerns(by *identity.Caller, g *Grant) bool {
+func (p *Policy) Concerns(by *identity.Caller, g *accessv1.Grant) bool {
 	if by.Roles.Has(identity.Operator, identity.Auditor) {
 		return true
 	}
-	return by.Roles.Has(identity.Department) && (by.Participant == g.Provider || by.Participant == participantOf(g.Consumer))
+	return by.Roles.Has(identity.Department) && (by.Participant == g.Provider || by.Participant == participantOf(g.Consumer) ||
+		slices.Contains(p.Catalogue.ConsumersOf(by.Participant), g.Consumer))
 }
 
 func participantOf(consumer string) string {
@@ -350,7 +318,7 @@ func (p *Policy) List(by *identity.Caller, topic, consumer string, page catalog.
 	var found []*Grant
 	p.grants.mu.RLock()
 	for _, g := range p.grants.byID {
-		if g.ID > page.After && concerns(by, g) && (topic == "" || topic == g.Topic) &&
+		if g.ID > page.After && p.Concerns(by, g.Message()) && (topic == "" || topic == g.Topic) &&
 			(consumer == "" || consumer == g.Consumer || consumer == participantOf(g.Consumer)) {
 			found = append(found, g)
 		}

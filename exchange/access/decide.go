@@ -248,8 +248,7 @@ func (p *Policy) allow(q *question, d Decision) Decision {
 // grant that passed most rules.
 func (p *Policy) byGrant(q *question, d Decision) Decision {
 	best := -1
-	own, whole := p.grants.candidates(q.topic.Name, q.Caller.System, q.Caller.Participant)
-	for _, list := range [2][]*Grant{own, whole} {
+	for _, list := range p.candidates(q.topic.Name, q.Caller) {
 		for _, g := range list {
 			if q.Grant != "" && q.Grant != g.ID {
 				continue

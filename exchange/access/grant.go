@@ -15,7 +15,7 @@ type Grant struct {
 	Version  uint32
 	Topic    string
 	Provider string
-	// Consumer is a participant, or one of its systems.
+	// Consumer is a participant, one of its systems, or a group.
 	Consumer           string
 	State              accessv1.GrantState
 	ServiceItems       []string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/store"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
@@ -92,7 +93,7 @@ func (g *copyOfGrants) Refresh(ctx context.Context, atLeast uint64) error {
 }
 
 func (g *copyOfGrants) load(ctx context.Context, since uint64) error {
-	rows, err := g.tx.QueryContext(ctx, "SELECT body FROM grants WHERE changed > $1", int64(since))
+	rows, err := g.tx.QueryContext(ctx, "SELECT body FROM grants WHERE agreed = 1 AND changed > $1 ORDER BY id, version", int64(since))
 	if err != nil {
 		return err
 	}
@@ -120,8 +121,12 @@ func (g *copyOfGrants) load(ctx context.Context, since uint64) error {
 	return nil
 }
 
-// put takes over a grant; topic and consumer of a grant never change.
+// put takes over a grant, unless a newer version of it is known; topic and
+// consumer of a grant never change.
 func (g *copyOfGrants) put(one *Grant) {
+	if known := g.byID[one.ID]; known != nil && known.Version > one.Version {
+		return
+	}
 	g.byID[one.ID] = one
 	at := party{one.Topic, one.Consumer}
 	list := slices.Clone(g.of[at]) // readers may hold the old one
@@ -133,11 +138,18 @@ func (g *copyOfGrants) put(one *Grant) {
 	g.of[at] = list
 }
 
-// candidates gives the grants on a topic to a system or to its participant.
-func (g *copyOfGrants) candidates(topic, system, participant string) (own, whole []*Grant) {
+// candidates gives the grants on a topic to a system, to its participant, and to
+// the groups that this is a member of.
+func (p *Policy) candidates(topic string, caller *identity.Caller) (lists [3][]*Grant) {
+	groups := p.Catalogue.ConsumersOf(caller.Participant)
+	g := p.grants
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	return g.of[party{topic, system}], g.of[party{topic, participant}]
+	for _, consumer := range groups {
+		lists[2] = append(lists[2], g.of[party{topic, consumer}]...)
+	}
+	lists[0], lists[1] = g.of[party{topic, caller.System}], g.of[party{topic, caller.Participant}]
+	return lists
 }
 
 // Grant finds a grant.

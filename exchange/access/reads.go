@@ -18,8 +18,7 @@ func (p *Policy) Reads(caller *identity.Caller, topic *catalog.Topic) bool {
 		return true
 	}
 	today := DayOf(p.Clock())
-	own, whole := p.grants.candidates(topic.Name, caller.System, caller.Participant)
-	for _, list := range [2][]*Grant{own, whole} {
+	for _, list := range p.candidates(topic.Name, caller) {
 		for _, g := range list {
 			if g.State == accessv1.GrantState_GRANT_STATE_ACTIVE && g.validFrom <= today && today <= g.until {
 				return true

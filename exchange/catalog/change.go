@@ -25,6 +25,9 @@ type Change struct {
 	Actor *identity.Caller
 	// ValidateOnly checks everything and writes nothing.
 	ValidateOnly bool
+	// Quiet says that nothing changes which decisions rest on: the change counts
+	// as none of policy.
+	Quiet bool
 }
 
 // errUnchanged refuses a call that would change nothing, so that a repeat of a
@@ -44,7 +47,7 @@ type Write struct {
 // they stand there, and then waits until this process knows of the change. The
 // commit is nil if there was nothing to change.
 func (c *Catalogue) Commit(ctx context.Context, ch Change, build func(ctx context.Context, w *Write) error) (*journal.Commit, error) {
-	call := &journal.Call{ChangesPolicy: true, ValidateOnly: ch.ValidateOnly}
+	call := &journal.Call{ChangesPolicy: !ch.Quiet, ValidateOnly: ch.ValidateOnly}
 	if ch.Actor != nil {
 		call.From = ch.Actor.System
 	}
@@ -63,7 +66,7 @@ func (c *Catalogue) Commit(ctx context.Context, ch Change, build func(ctx contex
 	if errors.Is(err, errUnchanged) {
 		return nil, nil
 	}
-	if err != nil || ch.ValidateOnly {
+	if err != nil || ch.ValidateOnly || ch.Quiet {
 		return commit, err
 	}
 	// The change is committed whatever becomes of this: Follow comes to it too.
@@ -146,6 +149,10 @@ func (w *Write) Actor() string {
 	return w.actor.System
 }
 
+// Caller gives who changes, with the roles that the transaction sees; nil for the
+// exchange itself.
+func (w *Write) Caller() *identity.Caller { return w.actor }
+
 // Encode marshals an object as rows hold it and digests are over it.
 func Encode(m proto.Message) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -162,6 +169,9 @@ func (w *Write) Changed(o *ledgerv1.ObjectChanged, digested []byte) {
 	o.Digest, o.Policy = digestOf(digested), w.Slot.Policy
 	w.add(&ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Changed{Changed: o}})
 }
+
+// Enter adds an entry of who changes.
+func (w *Write) Enter(leaf *ledgerv1.LedgerEntry) { w.add(leaf) }
 
 func (w *Write) add(leaf *ledgerv1.LedgerEntry) {
 	if w.actor != nil {

@@ -32,6 +32,8 @@ type Registry struct {
 	contracts    map[string]*versions
 	topics       map[string]*Topic
 	persons      map[[32]byte]*identity.Person
+	groups       map[string]*cataloguev1.Group
+	groupsOf     map[string][]string // consumers by member
 
 	settings atomic.Pointer[settings.Settings]
 }
@@ -54,6 +56,7 @@ func newRegistry(tx store.Tx, clock func() time.Time) *Registry {
 		contracts:    map[string]*versions{},
 		topics:       map[string]*Topic{},
 		persons:      map[[32]byte]*identity.Person{},
+		groups:       map[string]*cataloguev1.Group{},
 	}
 }
 
@@ -71,6 +74,7 @@ type delta struct {
 	contracts    []*cataloguev1.Contract
 	topics       []*cataloguev1.Topic
 	persons      []*identity.Person
+	groups       []*cataloguev1.Group
 }
 
 // load reads what changed and takes it over at once.
@@ -92,6 +96,9 @@ func (r *Registry) load(ctx context.Context, since uint64) (err error) {
 		return err
 	}
 	if d.persons, err = r.loadPersons(ctx, since); err != nil {
+		return err
+	}
+	if d.groups, err = bodies[cataloguev1.Group](ctx, r.tx, "SELECT body FROM participant_groups WHERE changed > $1", int64(since)); err != nil {
 		return err
 	}
 	if err := r.loadSettings(ctx, since); err != nil {
@@ -155,6 +162,7 @@ func (r *Registry) apply(d *delta) error {
 	for _, t := range d.topics {
 		r.topics[t.Name] = newTopic(t, r.contracts[t.Contract])
 	}
+	r.takeGroups(d.groups)
 	for _, p := range d.persons {
 		r.persons[p.Fingerprint] = p
 	}

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/huitong-bus/huitong/exchange/catalog"
-	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -80,14 +79,14 @@ func (o *objects) held(table string, id objectID, version, changed uint64, body 
 
 // tables of objects, by the word that the ledger has for them.
 var tablesOf = map[string]string{
-	"participant": "participants", "system": "systems", "contract": "contracts", "topic": "topics", "grant": "grants", "subscription": "subscriptions",
+	"participant": "participants", "group": "participant_groups", "system": "systems", "contract": "contracts", "topic": "topics", "grant": "grants", "subscription": "subscriptions",
 	"settings": "settings", "calendar": "calendar_years",
 }
 
 // checkObjects compares catalogue, grants and subscriptions with the ledger.
 func (c *checker) checkObjects(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{
-		c.checkParticipants, c.checkSystems, c.checkContracts, c.checkTopics, c.checkGrants, c.checkSubscriptions, c.checkCertificates, c.checkPersons,
+		c.checkParticipants, c.checkGroups, c.checkSystems, c.checkContracts, c.checkTopics, c.checkGrants, c.checkSubscriptions, c.checkCertificates, c.checkPersons,
 		c.checkSettings,
 	} {
 		if err := check(ctx); err != nil {
@@ -184,22 +183,6 @@ func (c *checker) checkTopics(ctx context.Context) error {
 			return err
 		}
 		return bodyOf("topics", id, body, func(m *cataloguev1.Topic) bool { return m.Name == id && m.Provider == provider })
-	})
-}
-
-func (c *checker) checkGrants(ctx context.Context) error {
-	return c.each(ctx, "grants", "SELECT id, version, changed, body FROM grants ORDER BY id", func(rows *sql.Rows) error {
-		var id string
-		var version, changed uint64
-		var body []byte
-		if err := rows.Scan(&id, &version, &changed, &body); err != nil {
-			return err
-		}
-		c.report.Objects++
-		if err := c.objects.held("grants", objectID{kind: "grant", id: id}, version, changed, body); err != nil {
-			return err
-		}
-		return bodyOf("grants", id, body, func(m *accessv1.Grant) bool { return m.Id == id })
 	})
 }
 

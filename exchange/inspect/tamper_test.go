@@ -57,7 +57,11 @@ func tables(at map[string]uint64) []table {
 		{name: "persons", key: []string{"fingerprint"}, columns: []string{"fingerprint", "participant", "reference", "changed", "body", "details"}},
 		{name: "contracts", key: []string{"name", "version"}, columns: []string{"name", "version", "changed", "body", "descriptor_set"}, where: "name LIKE '%Person'"},
 		{name: "topics", key: []string{"name"}, columns: []string{"name", "provider", "version", "changed", "body"}},
-		{name: "grants", key: []string{"id"}, columns: []string{"id", "version", "changed", "body"}, named: []string{"grant_use"}},
+		{
+			name: "grants", key: []string{"id", "version"}, named: []string{"grant_use"},
+			columns: []string{"id", "version", "provider", "applicant", "pending", "agreed", "changed", "body"},
+		},
+		{name: "participant_groups", key: []string{"id"}, columns: []string{"id", "version", "changed", "body"}},
 		{name: "grant_use", key: []string{"grant_id"}, columns: []string{"grant_id", "day", "used"}, free: []string{"day", "used"}},
 		{
 			name: "subscriptions", key: []string{"id"}, free: []string{"began", "snapshot", "received", "changed"},

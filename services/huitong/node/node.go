@@ -200,6 +200,7 @@ func (n *Node) openServer() error {
 	})
 	cataloguev1.RegisterCatalogueServiceServer(n.server, &rpc.CatalogueService{Catalogue: n.Catalogue, Identity: n.Identity})
 	cataloguev1.RegisterPersonServiceServer(n.server, &rpc.PersonService{Catalogue: n.Catalogue})
+	cataloguev1.RegisterGroupServiceServer(n.server, &rpc.GroupService{Catalogue: n.Catalogue})
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	n.serveDeadlines()
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())

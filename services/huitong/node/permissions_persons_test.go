@@ -47,5 +47,16 @@ func (p *permissions) personRows() []matrixRow {
 		{"catalogue.RemovePerson", func(ctx context.Context, c clientsOf) error {
 			return tried(c.RemovePerson(ctx, &cataloguev1.RemovePersonRequest{Fingerprint: id(), Reason: "r", ValidateOnly: true}))
 		}, own},
+		{"catalogue.PutGroup", func(ctx context.Context, c clientsOf) error {
+			return tried(c.PutGroup(ctx, &cataloguev1.PutGroupRequest{ValidateOnly: true, Group: &cataloguev1.Group{
+				Id: "halls", Title: "政务大厅", Members: []string{sample.ServiceHall.Code, sample.Housing.Code}, Lead: sample.ServiceHall.Code,
+			}}))
+		}, map[string]string{"M": "ok", "": notOperator}},
+		{"catalogue.ListGroups", func(ctx context.Context, c clientsOf) error {
+			return tried(c.ListGroups(ctx, &cataloguev1.ListGroupsRequest{}))
+		}, map[string]string{"": "ok", "W": noCatalogue}},
+		{"catalogue.RemoveGroup", func(ctx context.Context, c clientsOf) error {
+			return tried(c.RemoveGroup(ctx, &cataloguev1.RemoveGroupRequest{Id: "halls", Reason: "r"}))
+		}, map[string]string{"M": "NOT_FOUND group.unknown", "": notOperator}},
 	}
 }

@@ -30,27 +30,46 @@ type GrantState int32
 
 const (
 	GrantState_GRANT_STATE_UNSPECIFIED GrantState = 0
-	GrantState_GRANT_STATE_REQUESTED   GrantState = 1
-	GrantState_GRANT_STATE_RETURNED    GrantState = 2
-	GrantState_GRANT_STATE_REFUSED     GrantState = 3
-	GrantState_GRANT_STATE_ACTIVE      GrantState = 4
-	GrantState_GRANT_STATE_SUSPENDED   GrantState = 5
-	GrantState_GRANT_STATE_TERMINATED  GrantState = 6
+	// The consumer's head approved the request; the provider's clock runs.
+	GrantState_GRANT_STATE_REQUESTED GrantState = 1
+	// The provider said what is missing; the consumer requests the next version.
+	GrantState_GRANT_STATE_RETURNED   GrantState = 2
+	GrantState_GRANT_STATE_REFUSED    GrantState = 3
+	GrantState_GRANT_STATE_ACTIVE     GrantState = 4
+	GrantState_GRANT_STATE_SUSPENDED  GrantState = 5
+	GrantState_GRANT_STATE_TERMINATED GrantState = 6
 	// Derived from valid_until.
 	GrantState_GRANT_STATE_EXPIRED GrantState = 7
+	// The consumer's handler prepared the request; its head has to approve.
+	GrantState_GRANT_STATE_PREPARED GrantState = 8
+	// The provider's handler accepted or refused; its head has to approve.
+	GrantState_GRANT_STATE_ACCEPTING GrantState = 9
+	GrantState_GRANT_STATE_REFUSING  GrantState = 10
+	// The consumer took the request back.
+	GrantState_GRANT_STATE_WITHDRAWN GrantState = 11
+	// After its end the consumer disposed of the data and gave its receipt.
+	GrantState_GRANT_STATE_DISPOSED GrantState = 12
+	// Derived: a newer version is in force.
+	GrantState_GRANT_STATE_SUPERSEDED GrantState = 13
 )
 
 // Enum value maps for GrantState.
 var (
 	GrantState_name = map[int32]string{
-		0: "GRANT_STATE_UNSPECIFIED",
-		1: "GRANT_STATE_REQUESTED",
-		2: "GRANT_STATE_RETURNED",
-		3: "GRANT_STATE_REFUSED",
-		4: "GRANT_STATE_ACTIVE",
-		5: "GRANT_STATE_SUSPENDED",
-		6: "GRANT_STATE_TERMINATED",
-		7: "GRANT_STATE_EXPIRED",
+		0:  "GRANT_STATE_UNSPECIFIED",
+		1:  "GRANT_STATE_REQUESTED",
+		2:  "GRANT_STATE_RETURNED",
+		3:  "GRANT_STATE_REFUSED",
+		4:  "GRANT_STATE_ACTIVE",
+		5:  "GRANT_STATE_SUSPENDED",
+		6:  "GRANT_STATE_TERMINATED",
+		7:  "GRANT_STATE_EXPIRED",
+		8:  "GRANT_STATE_PREPARED",
+		9:  "GRANT_STATE_ACCEPTING",
+		10: "GRANT_STATE_REFUSING",
+		11: "GRANT_STATE_WITHDRAWN",
+		12: "GRANT_STATE_DISPOSED",
+		13: "GRANT_STATE_SUPERSEDED",
 	}
 	GrantState_value = map[string]int32{
 		"GRANT_STATE_UNSPECIFIED": 0,
@@ -61,6 +80,12 @@ var (
 		"GRANT_STATE_SUSPENDED":   5,
 		"GRANT_STATE_TERMINATED":  6,
 		"GRANT_STATE_EXPIRED":     7,
+		"GRANT_STATE_PREPARED":    8,
+		"GRANT_STATE_ACCEPTING":   9,
+		"GRANT_STATE_REFUSING":    10,
+		"GRANT_STATE_WITHDRAWN":   11,
+		"GRANT_STATE_DISPOSED":    12,
+		"GRANT_STATE_SUPERSEDED":  13,
 	}
 )
 
@@ -144,13 +169,15 @@ func (GrantScope) EnumDescriptor() ([]byte, []int) {
 
 // Grant is an agreement of two sides on one topic.
 type Grant struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Version uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	Topic   string                 `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Of the terms: a change, an extension or a renewal is a new version.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Topic   string `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
 	// The topic's participant.
 	Provider string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
-	// A participant's code, or one of its systems "<participant>/<system>".
+	// A participant's code, one of its systems "<participant>/<system>", or a group
+	// "group:<id>".
 	Consumer string `protobuf:"bytes,5,opt,name=consumer,proto3" json:"consumer,omitempty"`
 	// Why the consumer may ask: law, regulation or duty.
 	Basis    string `protobuf:"bytes,6,opt,name=basis,proto3" json:"basis,omitempty"`
@@ -176,7 +203,22 @@ type Grant struct {
 	// What each side did, in order.
 	Steps []*GrantStep `protobuf:"bytes,20,rep,name=steps,proto3" json:"steps,omitempty"`
 	// Predicates that may be asked with the delivery mode check.
-	Checks        []*GrantCheck `protobuf:"bytes,21,rep,name=checks,proto3" json:"checks,omitempty"`
+	Checks []*GrantCheck `protobuf:"bytes,21,rep,name=checks,proto3" json:"checks,omitempty"`
+	// The terms as both sides signed them: a marshalled Grant that holds terms
+	// only, see Terms in AgreementService. Empty if recorded outside.
+	Terms []byte `protobuf:"bytes,22,opt,name=terms,proto3" json:"terms,omitempty"`
+	// An operator recorded it: it was agreed outside the exchange, and nobody
+	// signed it here.
+	RecordedOutside bool `protobuf:"varint,23,opt,name=recorded_outside,json=recordedOutside,proto3" json:"recorded_outside,omitempty"`
+	// Who suspended it: "consumer", "provider" or "operator".
+	SuspendedBy string `protobuf:"bytes,24,opt,name=suspended_by,json=suspendedBy,proto3" json:"suspended_by,omitempty"`
+	// It answers what was missing from the version before, so it is not returned
+	// once more.
+	Resubmitted bool `protobuf:"varint,25,opt,name=resubmitted,proto3" json:"resubmitted,omitempty"`
+	// The provider asked for more time to answer; the operator has not said yet.
+	ExtensionAsked bool `protobuf:"varint,26,opt,name=extension_asked,json=extensionAsked,proto3" json:"extension_asked,omitempty"`
+	// The provider supplies what it agreed to.
+	Supplied      bool `protobuf:"varint,27,opt,name=supplied,proto3" json:"supplied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +400,48 @@ func (x *Grant) GetChecks() []*GrantCheck {
 	return nil
 }
 
+func (x *Grant) GetTerms() []byte {
+	if x != nil {
+		return x.Terms
+	}
+	return nil
+}
+
+func (x *Grant) GetRecordedOutside() bool {
+	if x != nil {
+		return x.RecordedOutside
+	}
+	return false
+}
+
+func (x *Grant) GetSuspendedBy() string {
+	if x != nil {
+		return x.SuspendedBy
+	}
+	return ""
+}
+
+func (x *Grant) GetResubmitted() bool {
+	if x != nil {
+		return x.Resubmitted
+	}
+	return false
+}
+
+func (x *Grant) GetExtensionAsked() bool {
+	if x != nil {
+		return x.ExtensionAsked
+	}
+	return false
+}
+
+func (x *Grant) GetSupplied() bool {
+	if x != nil {
+		return x.Supplied
+	}
+	return false
+}
+
 // GrantCheck is a predicate over the records of one subject, agreed by both
 // sides: only yes, no or "not held" leaves.
 type GrantCheck struct {
@@ -508,19 +592,31 @@ func (x *Threshold) GetValue() int64 {
 // GrantStep is one step of one side.
 type GrantStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "consumer", "provider" or "operator".
+	// "consumer", "provider", "operator" or "exchange".
 	Side string `protobuf:"bytes,1,opt,name=side,proto3" json:"side,omitempty"`
 	// "handler" or "head".
 	Capacity string `protobuf:"bytes,2,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	// "request", "approve", "return", "refuse", "create", "suspend", "resume".
+	// "request", "approve", "return", "refuse", "create", "suspend", "resume", …
 	Step string `protobuf:"bytes,3,opt,name=step,proto3" json:"step,omitempty"`
-	// The system that took it and the person, by its department's reference.
+	// The system that took it, and the person who signed: the SHA-256 of its key,
+	// hexadecimal.
 	System string                 `protobuf:"bytes,4,opt,name=system,proto3" json:"system,omitempty"`
 	Person string                 `protobuf:"bytes,5,opt,name=person,proto3" json:"person,omitempty"`
 	Note   string                 `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
 	At     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
-	// Over the grant's bytes at this step.
-	Signature     []byte `protobuf:"bytes,8,opt,name=signature,proto3" json:"signature,omitempty"`
+	// By the system's certificate key, over verify.GrantStepStatement of the
+	// statement.
+	Signature []byte `protobuf:"bytes,8,opt,name=signature,proto3" json:"signature,omitempty"`
+	// The marshalled huitong.ledger.v1.StepStatement that was signed.
+	Statement []byte `protobuf:"bytes,9,opt,name=statement,proto3" json:"statement,omitempty"`
+	// The person's signature, over the same.
+	PersonSignature []byte `protobuf:"bytes,10,opt,name=person_signature,json=personSignature,proto3" json:"person_signature,omitempty"`
+	// What the provider missed, all of it (return).
+	Missing []string `protobuf:"bytes,11,rep,name=missing,proto3" json:"missing,omitempty"`
+	// The answer came after its deadline.
+	Late bool `protobuf:"varint,12,opt,name=late,proto3" json:"late,omitempty"`
+	// Ledger index of the step's entry.
+	Entry         uint64 `protobuf:"varint,13,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -609,6 +705,41 @@ func (x *GrantStep) GetSignature() []byte {
 		return x.Signature
 	}
 	return nil
+}
+
+func (x *GrantStep) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *GrantStep) GetPersonSignature() []byte {
+	if x != nil {
+		return x.PersonSignature
+	}
+	return nil
+}
+
+func (x *GrantStep) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *GrantStep) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+func (x *GrantStep) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
 }
 
 type CreateGrantRequest struct {
@@ -716,8 +847,9 @@ func (x *CreateGrantResponse) GetReceipt() *v11.Receipt {
 }
 
 type GetGrantRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version in force is shown.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1143,7 +1275,7 @@ var File_huitong_access_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\n" +
-	"&huitong/access/v1/access_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,huitong/catalogue/v1/catalogue_service.proto\x1a huitong/exchange/v1/record.proto\"\x9f\x06\n" +
+	"&huitong/access/v1/access_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,huitong/catalogue/v1/catalogue_service.proto\x1a huitong/exchange/v1/record.proto\"\xea\a\n" +
 	"\x05Grant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
@@ -1170,7 +1302,13 @@ const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x122\n" +
 	"\x05steps\x18\x14 \x03(\v2\x1c.huitong.access.v1.GrantStepR\x05steps\x125\n" +
-	"\x06checks\x18\x15 \x03(\v2\x1d.huitong.access.v1.GrantCheckR\x06checks\"\xaa\x01\n" +
+	"\x06checks\x18\x15 \x03(\v2\x1d.huitong.access.v1.GrantCheckR\x06checks\x12\x14\n" +
+	"\x05terms\x18\x16 \x01(\fR\x05terms\x12)\n" +
+	"\x10recorded_outside\x18\x17 \x01(\bR\x0frecordedOutside\x12!\n" +
+	"\fsuspended_by\x18\x18 \x01(\tR\vsuspendedBy\x12 \n" +
+	"\vresubmitted\x18\x19 \x01(\bR\vresubmitted\x12'\n" +
+	"\x0fextension_asked\x18\x1a \x01(\bR\x0eextensionAsked\x12\x1a\n" +
+	"\bsupplied\x18\x1b \x01(\bR\bsupplied\"\xaa\x01\n" +
 	"\n" +
 	"GrantCheck\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -1183,7 +1321,7 @@ const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\tThreshold\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\x03R\x05value\"\xdd\x01\n" +
+	"\x05value\x18\x03 \x01(\x03R\x05value\"\xea\x02\n" +
 	"\tGrantStep\x12\x12\n" +
 	"\x04side\x18\x01 \x01(\tR\x04side\x12\x1a\n" +
 	"\bcapacity\x18\x02 \x01(\tR\bcapacity\x12\x12\n" +
@@ -1192,7 +1330,13 @@ const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\x06person\x18\x05 \x01(\tR\x06person\x12\x12\n" +
 	"\x04note\x18\x06 \x01(\tR\x04note\x12*\n" +
 	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1c\n" +
-	"\tsignature\x18\b \x01(\fR\tsignature\"i\n" +
+	"\tsignature\x18\b \x01(\fR\tsignature\x12\x1c\n" +
+	"\tstatement\x18\t \x01(\fR\tstatement\x12)\n" +
+	"\x10person_signature\x18\n" +
+	" \x01(\fR\x0fpersonSignature\x12\x18\n" +
+	"\amissing\x18\v \x03(\tR\amissing\x12\x12\n" +
+	"\x04late\x18\f \x01(\bR\x04late\x12\x14\n" +
+	"\x05entry\x18\r \x01(\x04R\x05entry\"i\n" +
 	"\x12CreateGrantRequest\x12.\n" +
 	"\x05grant\x18\x01 \x01(\v2\x18.huitong.access.v1.GrantR\x05grant\x12#\n" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"}\n" +
@@ -1224,7 +1368,7 @@ const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"}\n" +
 	"\x13ResumeGrantResponse\x12.\n" +
 	"\x05grant\x18\x01 \x01(\v2\x18.huitong.access.v1.GrantR\x05grant\x126\n" +
-	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt*\xdf\x01\n" +
+	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt*\xff\x02\n" +
 	"\n" +
 	"GrantState\x12\x1b\n" +
 	"\x17GRANT_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1234,7 +1378,14 @@ const file_huitong_access_v1_access_service_proto_rawDesc = "" +
 	"\x12GRANT_STATE_ACTIVE\x10\x04\x12\x19\n" +
 	"\x15GRANT_STATE_SUSPENDED\x10\x05\x12\x1a\n" +
 	"\x16GRANT_STATE_TERMINATED\x10\x06\x12\x17\n" +
-	"\x13GRANT_STATE_EXPIRED\x10\a*j\n" +
+	"\x13GRANT_STATE_EXPIRED\x10\a\x12\x18\n" +
+	"\x14GRANT_STATE_PREPARED\x10\b\x12\x19\n" +
+	"\x15GRANT_STATE_ACCEPTING\x10\t\x12\x18\n" +
+	"\x14GRANT_STATE_REFUSING\x10\n" +
+	"\x12\x19\n" +
+	"\x15GRANT_STATE_WITHDRAWN\x10\v\x12\x18\n" +
+	"\x14GRANT_STATE_DISPOSED\x10\f\x12\x1a\n" +
+	"\x16GRANT_STATE_SUPERSEDED\x10\r*j\n" +
 	"\n" +
 	"GrantScope\x12\x1b\n" +
 	"\x17GRANT_SCOPE_UNSPECIFIED\x10\x00\x12\x1c\n" +

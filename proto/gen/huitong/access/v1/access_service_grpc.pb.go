@@ -32,8 +32,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AccessService keeps grants. An operator creates, suspends and resumes them;
-// each side lists its own.
+// AccessService keeps the grants in force, which decisions rest on; each side
+// lists its own. Grants are agreed by AgreementService. An operator records here
+// what was agreed outside the exchange.
 type AccessServiceClient interface {
 	CreateGrant(ctx context.Context, in *CreateGrantRequest, opts ...grpc.CallOption) (*CreateGrantResponse, error)
 	GetGrant(ctx context.Context, in *GetGrantRequest, opts ...grpc.CallOption) (*GetGrantResponse, error)
@@ -104,8 +105,9 @@ func (c *accessServiceClient) ResumeGrant(ctx context.Context, in *ResumeGrantRe
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
 //
-// AccessService keeps grants. An operator creates, suspends and resumes them;
-// each side lists its own.
+// AccessService keeps the grants in force, which decisions rest on; each side
+// lists its own. Grants are agreed by AgreementService. An operator records here
+// what was agreed outside the exchange.
 type AccessServiceServer interface {
 	CreateGrant(context.Context, *CreateGrantRequest) (*CreateGrantResponse, error)
 	GetGrant(context.Context, *GetGrantRequest) (*GetGrantResponse, error)
