@@ -27,7 +27,7 @@ type batch struct {
 		tokens             store.Blobs
 	}
 	// reads are the versions that queries and checks looked at, causes the entries
-	// of which those who relied on a record are told.
+	// of which those who have to do with a record are told.
 	reads  struct{ version, idx store.Ints }
 	causes store.Ints
 	// of holds the numbers of this batch's publications, by index.
@@ -161,9 +161,9 @@ func (b *batch) token(number, topic, record int64, index uint64) {
 // other takes an entry that is no publication.
 func (s *source) other(ctx context.Context, b *batch, l *line, entry *ledgerv1.LedgerEntry) error {
 	if erased := entry.GetErased(); erased != nil {
-		return s.erased(ctx, b, l.index, erased.RequestedBy)
+		return s.erased(ctx, b, erased.RequestedBy)
 	}
-	if answered := entry.GetDisputeAnswered(); answered.GetCorrectedPlusOne() != 0 {
+	if entry.GetDisputed() != nil || entry.GetDisputeAnswered() != nil {
 		b.causes = append(b.causes, int64(l.index))
 	}
 	if l.body == nil || entry.GetReleased() != nil || entry.GetReceived() != nil {
@@ -222,8 +222,8 @@ func consumerOf(e *ledgerv1.LedgerEntry) string {
 
 // erased follows a record's versions back from its erasure. Rows of this batch
 // were read after their erasure, or are taken back here.
-func (s *source) erased(ctx context.Context, b *batch, index, requestedBy uint64) error {
-	told, err := toldOf(ctx, s.db.Reader(), index)
+func (s *source) erased(ctx context.Context, b *batch, requestedBy uint64) error {
+	told, err := toldOf(ctx, s.db.Reader(), requestedBy)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (x *indexCheck) relied(ctx context.Context, b *batch) error {
 		}
 		seen[row] = true
 		if by, erased := x.replay.erasedBy[uint64(version)]; erased {
-			if by >= x.told {
+			if by.requestedBy >= x.told {
 				x.untold++
 			}
 			continue

@@ -77,10 +77,10 @@ func (c *checker) checkDisputes(ctx context.Context) error {
 		by, gone := c.replay.erasedBy[d.Index]
 		state, changed, late := exchangev1.DisputeState_DISPUTE_STATE_OPEN, f.idx, int64(0)
 		if gone {
-			state, changed = exchangev1.DisputeState_DISPUTE_STATE_ERASED, by
+			state, changed = exchangev1.DisputeState_DISPUTE_STATE_ERASED, by.index
 		}
 		if d.answer != nil {
-			state, changed = disputeEnds[d.answer.Outcome], max(d.answered-1, by)
+			state, changed = disputeEnds[d.answer.Outcome], max(d.answered-1, by.index)
 			if d.answer.Late {
 				late = 1
 			}

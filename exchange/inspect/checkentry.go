@@ -28,7 +28,7 @@ type replay struct {
 	keys       uint64
 	erasures   []erasure
 	// erasedBy gives the entry that says that a version was erased.
-	erasedBy map[uint64]uint64
+	erasedBy map[uint64]erasure
 	disputes map[uint64]*disputed
 	// muted are the entries whose openings lack the reason that they commit to.
 	muted marks
@@ -44,7 +44,7 @@ type erasure struct {
 
 func (r *replay) begin(head *journal.Head) {
 	r.policy, r.sequences = 1, make([]uint64, len(head.Sequences))
-	r.topics, r.erasedBy, r.disputes = map[int64]string{}, map[uint64]uint64{}, map[uint64]*disputed{}
+	r.topics, r.erasedBy, r.disputes = map[int64]string{}, map[uint64]erasure{}, map[uint64]*disputed{}
 }
 
 // marks is a set of entries, one bit each.

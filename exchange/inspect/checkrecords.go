@@ -226,7 +226,7 @@ func (c *checker) checkErasures(ctx context.Context) error {
 			if v == nil || !c.replay.gone.take(uint64(at)) {
 				return astray
 			}
-			c.replay.erasedBy[uint64(at)] = e.index
+			c.replay.erasedBy[uint64(at)] = e
 			if n++; v.prev == 0 {
 				break
 			}

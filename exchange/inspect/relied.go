@@ -42,15 +42,15 @@ func (b *batch) relied(index uint64, e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOp
 	}
 }
 
-// toldOf says whether those who relied on a record were told of the entry that
-// erased it; see exchange/hearing, which keeps the row.
-func toldOf(ctx context.Context, tx store.Tx, index uint64) (bool, error) {
+// toldOf says whether those who relied on a record were told of the publication
+// that asked to erase it; see exchange/hearing, which keeps the row.
+func toldOf(ctx context.Context, tx store.Tx, requestedBy uint64) (bool, error) {
 	var next uint64
 	err := tx.QueryRowContext(ctx, "SELECT next FROM hearing WHERE id = 1").Scan(&next)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
-	return index < next, err
+	return requestedBy < next, err
 }
 
 func forgetReads(ctx context.Context, tx store.Tx, versions []int64) error {
@@ -86,8 +86,10 @@ func (x *Index) Versions(ctx context.Context, publication uint64) ([]uint64, err
 type Relier struct {
 	Participant string
 	Systems     []string
-	// Entries are its queries and checks, ascending.
+	// Entries are its queries and checks, ascending, and Version the newest version
+	// that any of them looked at.
 	Entries []uint64
+	Version uint64
 	// Cases are the case numbers that it named, each once. They are personal.
 	Cases []string
 
@@ -104,8 +106,8 @@ func (x *Index) ReliersOf(ctx context.Context, versions []uint64) ([]*Relier, er
 		if err != nil {
 			return nil, err
 		}
-		for _, idx := range reads {
-			if err := x.relier(ctx, found, idx); err != nil {
+		for _, r := range reads {
+			if err := x.relier(ctx, found, r); err != nil {
 				return nil, err
 			}
 		}
@@ -120,31 +122,34 @@ func (x *Index) ReliersOf(ctx context.Context, versions []uint64) ([]*Relier, er
 	return all, nil
 }
 
+// read is a query or check that looked at a version.
+type read struct{ version, idx uint64 }
+
 // readsOf gives the queries and checks that looked at any of some versions.
-func (x *Index) readsOf(ctx context.Context, versions []uint64) ([]uint64, error) {
+func (x *Index) readsOf(ctx context.Context, versions []uint64) ([]read, error) {
 	marks, args := make([]string, len(versions)), make([]any, len(versions))
 	for i, v := range versions {
 		marks[i], args[i] = fmt.Sprint("$", i+1), int64(v)
 	}
-	rows, err := x.DB.Index.Read().QueryContext(ctx, "SELECT DISTINCT idx FROM index_reads WHERE version IN ("+strings.Join(marks, ",")+") ORDER BY idx", args...)
+	rows, err := x.DB.Index.Read().QueryContext(ctx, "SELECT version, idx FROM index_reads WHERE version IN ("+strings.Join(marks, ",")+") ORDER BY idx, version", args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var all []uint64
+	var all []read
 	for rows.Next() {
-		var idx uint64
-		if err := rows.Scan(&idx); err != nil {
+		var r read
+		if err := rows.Scan(&r.version, &r.idx); err != nil {
 			return nil, err
 		}
-		all = append(all, idx)
+		all = append(all, r)
 	}
 	return all, rows.Err()
 }
 
 // relier adds one query or check to those of its participant.
-func (x *Index) relier(ctx context.Context, found map[string]*Relier, idx uint64) error {
-	consumer, body, err := x.reader(ctx, idx)
+func (x *Index) relier(ctx context.Context, found map[string]*Relier, one read) error {
+	consumer, body, err := x.reader(ctx, one.idx)
 	if err != nil {
 		return err
 	}
@@ -156,9 +161,9 @@ func (x *Index) relier(ctx context.Context, found map[string]*Relier, idx uint64
 	}
 	opening, err := journal.OpenEntry(x.Keyring, x.Journal.Head().Origin, body)
 	if err != nil {
-		return fmt.Errorf("the opening of entry %d: %w", idx, err)
+		return fmt.Errorf("the opening of entry %d: %w", one.idx, err)
 	}
-	r.Systems, r.Entries = addOnce(r.Systems, consumer), append(r.Entries, idx)
+	r.Systems, r.Entries, r.Version = addOnce(r.Systems, consumer), append(r.Entries, one.idx), max(r.Version, one.version)
 	if number := opening.CaseNumber; number != "" && !r.seen[number] {
 		r.seen[number], r.Cases = true, append(r.Cases, number)
 	}
@@ -189,8 +194,8 @@ func (x *Index) Relied(ctx context.Context, participant string, versions []uint6
 		if err != nil {
 			return false, err
 		}
-		for _, idx := range reads {
-			consumer, _, err := x.reader(ctx, idx)
+		for _, r := range reads {
+			consumer, _, err := x.reader(ctx, r.idx)
 			if err != nil || participantOf(consumer) == participant {
 				return err == nil, err
 			}
@@ -199,7 +204,7 @@ func (x *Index) Relied(ctx context.Context, participant string, versions []uint6
 	return false, nil
 }
 
-// CausesFrom gives entries of which those who relied on a record are to be told,
+// CausesFrom gives entries of which those who have to do with a record are told,
 // from an entry on, ascending.
 func (x *Index) CausesFrom(ctx context.Context, from uint64, limit int) ([]uint64, error) {
 	rows, err := x.DB.Index.Read().QueryContext(ctx, "SELECT idx FROM index_causes WHERE idx >= $1 ORDER BY idx LIMIT $2", int64(from), int64(limit))

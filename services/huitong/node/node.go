@@ -17,6 +17,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/correction"
+	"github.com/huitong-bus/huitong/exchange/hearing"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
@@ -98,6 +99,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.openBus()
 	n.openSubscriptions()
 	n.openLoads()
+	if err := n.openHearing(ctx); err != nil {
+		return err
+	}
 	return n.openServer()
 }
 
@@ -183,6 +187,17 @@ func (n *Node) openSubscriptions() {
 		Keyring: n.Identity.Keyring, Marks: n.marks, Instance: n.Instance, Clock: n.Clock, Log: n.Log,
 	})
 	n.closing(func(ctx context.Context) error { n.subscriptions.Close(ctx); return nil })
+}
+
+func (n *Node) openHearing(ctx context.Context) error {
+	h, err := hearing.Open(ctx, hearing.Config{
+		DB: n.DB, Journal: n.Journal, Index: n.Index, Topics: n.Catalogue, Board: n.Board, Log: n.Log,
+	})
+	if err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { h.Close(); return nil })
+	return nil
 }
 
 func (n *Node) openLoads() {
