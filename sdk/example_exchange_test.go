@@ -4,7 +4,9 @@ import (
 	"context"
 	"log"
 	"os"
+	"slices"
 
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
@@ -21,6 +23,8 @@ type exampleExchange struct {
 	node           *node.Node
 	ledgerKey      string
 	end            func()
+	// agree makes a further grant.
+	agree func(*accessv1.Grant)
 }
 
 func startExample() *exampleExchange {
@@ -35,7 +39,13 @@ func startExample() *exampleExchange {
 	}}
 	check(x.Register(ctx, participant(sample.CivilAffairs)))
 	check(x.Register(ctx, participant(sample.ServiceHall)))
-	check(x.CreateTopic(ctx, topic("marriage", "Marriage")))
+	marriage := topic("marriage", "Marriage")
+	marriage.DeliveryModes = append(slices.Clone(bothModes), cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK)
+	check(x.CreateTopic(ctx, marriage))
+	e.agree = func(g *accessv1.Grant) {
+		_, err := x.CreateGrant(ctx, g)
+		check(err)
+	}
 	_, err = x.CreateGrant(ctx, grant("marriage", "certificate_number", "state", "party_a_name", "party_b_name"))
 	check(err)
 	certify := func(d sample.Department, system string) sdk.Config {

@@ -77,7 +77,7 @@ const maxReference = 128
 var rules = []rule{
 	{"role.department", fault.Denied,
 		is(func(q *question) bool { return !q.Caller.Roles.Has(identity.Department) && !q.readsBoard() }, onTopic...),
-		"records are exchanged between department systems; the caller has no such role"},
+		"records are exchanged between department systems, and the caller is none; use a system that is enrolled as one"},
 	{"role.ledger", fault.Denied,
 		is(func(q *question) bool {
 			return !q.Caller.Roles.Has(identity.Department, identity.Operator, identity.Auditor)
@@ -94,10 +94,10 @@ var rules = []rule{
 		"the topic was withdrawn"},
 	{"topic.reserved", fault.Denied,
 		is(func(q *question) bool { return q.board }, Publish),
-		"only the exchange itself publishes on its own topics"},
+		"only the exchange itself publishes on its own topics; publish on one of your own"},
 	{"topic.owner", fault.Denied,
 		is(func(q *question) bool { return !q.own }, Publish),
-		"only the topic's provider publishes on it"},
+		"only the topic's provider publishes on it; publish on a topic of your own"},
 	{"acting.person.required", fault.Denied,
 		is(func(q *question) bool { return q.Person == "" }, Query, Check, Peek),
 		"name the official who acts, by your department's own reference"},
@@ -120,10 +120,10 @@ var rules = []rule{
 		is(func(q *question) bool {
 			return !q.own && q.topic.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED
 		}, reading...),
-		"the topic is not shared, on the legal basis that the catalogue names"},
+		"the topic is not shared, on the legal basis that the catalogue names; ask the provider, or the data authority"},
 	{"topic.delivery_mode", fault.Denied,
 		is(func(q *question) bool { return (!q.own || q.board) && !q.topic.Delivers(q.mode) }, reading...),
-		"the topic does not offer this delivery mode"},
+		"the topic does not offer this delivery mode; use one that its catalogue entry names"},
 }
 
 // grantRules are what a grant must pass to serve a question.
@@ -135,22 +135,22 @@ var grantRules = []struct {
 	{"grant.suspended", func(_ *question, g *Grant) bool { return g.State == accessv1.GrantState_GRANT_STATE_SUSPENDED },
 		"the grant is suspended; ask the operator to resume it"},
 	{"grant.inactive", func(_ *question, g *Grant) bool { return g.State != accessv1.GrantState_GRANT_STATE_ACTIVE },
-		"the grant is not active"},
+		"the grant is not in force: it is not agreed yet, or has ended"},
 	{"grant.expired", func(q *question, g *Grant) bool { return q.day > g.until },
 		"the grant has expired; ask for a new one"},
 	{"grant.not_yet_valid", func(q *question, g *Grant) bool { return q.day < g.validFrom },
-		"the grant is not valid yet"},
+		"the grant is not valid yet; wait for its first day"},
 	{"grant.scope", func(q *question, g *Grant) bool {
 		return slices.Contains(forCase, q.Action) && g.scope == accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS
 	}, "the grant covers subjects that a subscription enrolled, and is read by subscriptions only"},
 	{"grant.delivery_mode", func(q *question, g *Grant) bool { return !g.delivers(q.mode) },
-		"the grant does not cover this delivery mode"},
+		"the grant does not cover this delivery mode; have it agreed"},
 	{"grant.standing_purpose", func(q *question, g *Grant) bool {
 		return slices.Contains(standing, q.Action) && (g.StandingPurpose == "" || g.StandingLegalBasis == "")
-	}, "the grant states no standing purpose and legal basis for a subscription"},
+	}, "the grant states no standing purpose and legal basis for a subscription; have them agreed"},
 	{"grant.purpose", func(q *question, g *Grant) bool {
 		return slices.Contains(forCase, q.Action) && !slices.Contains(g.ServiceItems, q.Purpose)
-	}, "the grant does not name this service item as a purpose"},
+	}, "the grant does not name this service item as a purpose; name one that it does, or have this one agreed"},
 	{"grant.check", func(q *question, g *Grant) bool { return q.Action == Check && g.Check(q.Check) == nil },
 		"the grant has no such check; ask one that it names, or have one agreed"},
 	{"grant.threshold", func(q *question, g *Grant) bool { return q.Action == Check && !g.hasThreshold(q.Check, q.Threshold) },
@@ -166,14 +166,14 @@ var factRules = []rule{
 	{"case.closed", fault.Denied, is(func(q *question) bool { return !q.Facts.Case.Open }, forCase...),
 		"the case is closed; nothing more is read for it"},
 	{"case.item", fault.Denied, is(func(q *question) bool { return q.Facts.Case.Item != q.Purpose }, forCase...),
-		"the case is for another service item than the purpose"},
+		"the case is for another service item than the purpose; name the item that it was opened for"},
 	{"case.subject", fault.Denied, is(func(q *question) bool { return !q.Facts.Case.Names }, forCase...),
-		"the case does not name who is asked about"},
-	{"consent.required", fault.Denied, consent(ConsentNone), "this reading needs the subject's consent, and none is on record"},
-	{"consent.elsewhere", fault.Denied, consent(ConsentElsewhere), "the consent on record is for other data, another recipient or another purpose"},
-	{"consent.not_yet_valid", fault.Denied, consent(ConsentNotYet), "the consent on record is not valid yet"},
+		"the case does not name who is asked about; only its own subjects are read for it"},
+	{"consent.required", fault.Denied, consent(ConsentNone), "this reading needs the subject's consent, and none is on record; record it first"},
+	{"consent.elsewhere", fault.Denied, consent(ConsentElsewhere), "the consent on record is for other data, another recipient or another purpose; ask the subject for one that is for this"},
+	{"consent.not_yet_valid", fault.Denied, consent(ConsentNotYet), "the consent on record is not valid yet; wait for its first day"},
 	{"consent.expired", fault.Denied, consent(ConsentExpired), "the consent on record has expired; ask for a new one"},
-	{"consent.revoked", fault.Denied, consent(ConsentRevoked), "the consent on record was revoked"},
+	{"consent.revoked", fault.Denied, consent(ConsentRevoked), "the consent on record was revoked; nothing is read without a new one"},
 	{"consent.every_adult", fault.Denied, consent(ConsentOfOthers), "every adult of the case has to consent, and one has not"},
 }
 
@@ -182,8 +182,11 @@ func consent(standing ConsentStanding) func(q *question) bool {
 	return is(func(q *question) bool { return q.Facts.Consent.Standing == standing }, forCase...)
 }
 
-// grantRequired is the rule where there is no grant at all.
-const grantRequired = "grant.required"
+// What refuses where there is no rule, and no grant, at all.
+const (
+	actionUnknown, noRule  = "action.unknown", "no rule allows this"
+	grantRequired, noGrant = "grant.required", "reading this topic needs a grant, and the caller has none; ask its provider for one"
+)
 
 // Decide answers a request. A caller whose certificate, system or participant
 // is no longer in force is refused, whatever it asks.
@@ -232,7 +235,7 @@ func (p *Policy) allow(q *question, d Decision) Decision {
 	case q.Action == ReadLedger, q.Action == ExportLedger:
 		d.All = q.Caller.Roles.Has(identity.Auditor)
 	case !slices.Contains(reading, q.Action):
-		return d.refuse(fault.Denied, "action.unknown", "no rule allows this")
+		return d.refuse(fault.Denied, actionUnknown, noRule)
 	case q.board:
 		return q.readBoard(d)
 	case q.own:
@@ -264,7 +267,7 @@ func (p *Policy) byGrant(q *question, d Decision) Decision {
 		}
 	}
 	if best < 0 {
-		return d.refuse(fault.Denied, grantRequired, "reading this topic needs a grant, and the caller has none")
+		return d.refuse(fault.Denied, grantRequired, noGrant)
 	}
 	return d.refuse(fault.Denied, grantRules[best].name, grantRules[best].message)
 }

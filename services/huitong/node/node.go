@@ -218,6 +218,7 @@ func (n *Node) openServer() error {
 	cataloguev1.RegisterGroupServiceServer(n.server, &rpc.GroupService{Catalogue: n.Catalogue})
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	n.serveDeadlines()
+	accessv1.RegisterAllowedServiceServer(n.server, &rpc.AllowedService{Policy: n.Policy})
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
 	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
 	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})

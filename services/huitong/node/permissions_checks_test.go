@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -17,5 +18,9 @@ func (p *permissions) checkRows(asked *exchangev1.Acting) []matrixRow {
 				Topic: "marriage", Acting: asked, Check: "married", Subject: &ledgerv1.Subject{Type: "111", Number: earner},
 			}))
 		}, map[string]string{"o": "DENIED check.unknown + refused", "g": noMode, "s": noMode, "d": noMode, "": notDepartment}},
+		// Who has nothing to use hears so; a witness has no use for the catalogue.
+		{"access.AllowedTopics", func(ctx context.Context, c clientsOf) error {
+			return tried(c.AllowedTopics(ctx, &accessv1.AllowedTopicsRequest{IncludeRefused: true}))
+		}, map[string]string{"": "ok", "W": noCatalogue}},
 	}
 }

@@ -132,6 +132,7 @@ type clientsOf struct {
 	exchangev1.ExchangeServiceClient
 	cataloguev1.CatalogueServiceClient
 	accessv1.AccessServiceClient
+	accessv1.AllowedServiceClient
 	ledgerv1.LedgerServiceClient
 	exchangev1.SnapshotServiceClient
 	exchangev1.CorrectionServiceClient
@@ -143,7 +144,7 @@ type clientsOf struct {
 func over(c grpc.ClientConnInterface) clientsOf {
 	return clientsOf{
 		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
-		accessv1.NewAccessServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
+		accessv1.NewAccessServiceClient(c), accessv1.NewAllowedServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
 		exchangev1.NewCorrectionServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
@@ -412,7 +413,7 @@ func methodsOf(t *testing.T) []string {
 	for _, name := range []string{
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
 		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "access.v1.DeadlineService",
-		"catalogue.v1.PersonService", "catalogue.v1.GroupService",
+		"catalogue.v1.PersonService", "access.v1.AllowedService", "catalogue.v1.GroupService",
 	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {
