@@ -17,6 +17,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/predicate"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -202,6 +203,8 @@ func CheckSides(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error 
 		return fault.Field("grant.topic", "topic.unknown", "the catalogue has no such topic")
 	case t.State != cataloguev1.State_STATE_ACTIVE:
 		return fault.Field("grant.topic", "topic.withdrawn", "the topic was withdrawn")
+	case verify.OwnTopic(t.Name):
+		return fault.Field("grant.topic", "topic.reserved", "is the exchange's own; everybody reads what names it there, and nobody needs a grant")
 	case t.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED:
 		return fault.Field("grant.topic", "topic.not_shared", "the topic is not shared; no grant can be made")
 	case g.Provider != "" && g.Provider != t.Provider:

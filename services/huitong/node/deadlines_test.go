@@ -277,6 +277,13 @@ func TestNobodyElseOnTheBoard(t *testing.T) {
 	if fault.RuleOf(fault.FromStatus(err)) != "topic.reserved" {
 		t.Errorf("creating one: %v", err)
 	}
+	_, err = x.CreateGrant(t.Context(), &accessv1.Grant{
+		Topic: notice.Notices, Consumer: sample.DataAuthority.Code, Basis: "办法第五条", Fields: []string{"happened"},
+		StandingPurpose: "P", StandingLegalBasis: "办法第五条", DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE},
+	})
+	if fault.RuleOf(fault.FromStatus(err)) != "topic.reserved" {
+		t.Errorf("granting: %v", err)
+	}
 	// Not even a department system of the provider's participant publishes there.
 	own := x.Join(t, sample.DataAuthority, "office")
 	publisher := own.Publisher(sdk.PublisherConfig{})
