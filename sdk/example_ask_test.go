@@ -36,6 +36,12 @@ func ExampleClient_Check() {
 	}
 	defer client.Close()
 
+	_, err = client.OpenCase(ctx, sdk.NewCase{
+		Number: "SF-2026-000042", Item: "000711004000", Person: "clerk-017", Subjects: []sdk.Subject{{Type: "111", Number: "999999199001010016"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	answer, err := client.Check(ctx, sdk.Check{
 		Topic: "marriage", Name: "married", Subject: sdk.Subject{Type: "111", Number: "999999199001010016"},
 		Acting: sdk.Acting{Person: "clerk-017", Purpose: "000711004000", Case: "SF-2026-000042"},

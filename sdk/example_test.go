@@ -81,7 +81,8 @@ func ExampleTyped_PublishBatch() {
 	// false party_a_number: the check digit is wrong [identifier.resident_id]
 }
 
-// A query names the person who asks, the service item and the case.
+// A query names the person who asks, the service item and a case that is open
+// and names who is asked about.
 func ExampleClient_Query() {
 	exchange := startExample()
 	defer exchange.end()
@@ -93,6 +94,13 @@ func ExampleClient_Query() {
 	}
 	defer client.Close()
 
+	_, err = client.OpenCase(ctx, sdk.NewCase{
+		Number: "2026-0042", Item: "000711004000", Person: "clerk-17",
+		Subjects: []sdk.Subject{{Type: "111", Number: "999999199001010016", Role: "applicant"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	answer, err := client.Query(ctx, sdk.Query{
 		Topic:  "marriage",
 		Acting: sdk.Acting{Person: "clerk-17", Purpose: "000711004000", Case: "2026-0042"},

@@ -103,6 +103,7 @@ func TestPartiesListTheirOwnEntries(t *testing.T) {
 	if _, err := x.CreateGrant(t.Context(), grant(marriages, "certificate_number", "state")); err != nil {
 		t.Fatal(err)
 	}
+	x.OpenCase(t, hall, "2026-0042", purpose, sdk.Subject{Type: "111", Number: some(1)[0].PartyANumber})
 	answer, err := hall.Query(soon(t), byNumber(some(1)[0].PartyANumber))
 	if err != nil {
 		t.Fatal(err)

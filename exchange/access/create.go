@@ -137,7 +137,7 @@ func checkPurposes(g *accessv1.Grant) error {
 		return fault.Field("grant.service_items", "grant.service_items.size", "are more than %d", maxServiceItems)
 	}
 	for _, item := range g.ServiceItems {
-		if !purposeGood(item) {
+		if !PurposeGood(item) {
 			return fault.Field("grant.service_items", "grant.service_items.format", "a service item code has 1 to 64 letters, digits and . _ : -")
 		}
 	}

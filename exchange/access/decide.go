@@ -51,10 +51,10 @@ var (
 // maxPurpose bounds a service item code.
 const maxPurpose = 64
 
-// purposeGood says whether a purpose looks like a service item code, and not like
+// PurposeGood says whether a purpose looks like a service item code, and not like
 // a person: codes stand in the ledger in the clear, so nothing else may be
 // written there.
-func purposeGood(purpose string) bool {
+func PurposeGood(purpose string) bool {
 	if purpose == "" || len(purpose) > maxPurpose || !letterOrDigit(purpose[0]) {
 		return false
 	}
@@ -108,7 +108,7 @@ var rules = []rule{
 		is(func(q *question) bool { return q.Case == "" }, Query, Check),
 		"name the case number"},
 	{"acting.purpose.format", fault.Denied,
-		is(func(q *question) bool { return !purposeGood(q.Purpose) }, Query, Check, Peek),
+		is(func(q *question) bool { return !PurposeGood(q.Purpose) }, Query, Check, Peek),
 		"a service item code has 1 to 64 letters, digits and . _ : -"},
 	{"acting.size", fault.Denied,
 		is(func(q *question) bool { return len(q.Person) > maxReference || len(q.Case) > maxReference }, Query, Check, Peek),

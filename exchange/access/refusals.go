@@ -259,7 +259,7 @@ func refusal(req Request, d Decision, count uint64) (journal.Entry, error) {
 		Action: string(req.Action), Topic: d.Topic, Provider: d.Provider, Rule: d.Rule, Count: count,
 		Subscription: req.Subscription,
 	}
-	if purposeGood(req.Purpose) {
+	if PurposeGood(req.Purpose) {
 		refused.Purpose = req.Purpose
 	}
 	entry := journal.Entry{Leaf: &ledgerv1.LedgerEntry{

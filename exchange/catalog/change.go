@@ -76,6 +76,12 @@ func (c *Catalogue) Commit(ctx context.Context, ch Change, build func(ctx contex
 	return commit, nil
 }
 
+// Actor reads a caller's standing in a transaction, for changes that are no
+// change of policy: it is refused if its right to call has just ended.
+func (c *Catalogue) Actor(ctx context.Context, tx store.Tx, known *identity.Caller) (*identity.Caller, error) {
+	return c.actor(ctx, tx, known)
+}
+
 // actor reads a caller's standing in a transaction: a change by somebody whose
 // right has just ended is refused.
 func (c *Catalogue) actor(ctx context.Context, tx store.Tx, known *identity.Caller) (*identity.Caller, error) {

@@ -101,6 +101,7 @@ type checker struct {
 	tree    tree
 	replay  replay
 	objects objects
+	cases   caseEntries
 	layouts layouts
 	persons persons
 	// suspect names several entries; a closer look may yet name the one.
@@ -113,6 +114,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.verify.certificates = map[string]*certificate{}
 	c.verify.snapshots = verify.Snapshots{Origin: keyring.Origin(), Key: c.verify.key}
 	c.objects.seen = map[objectID]*object{}
+	c.cases = caseEntries{}
 	c.layouts = layouts{known: map[contractID]*layout{}}
 	return c
 }

@@ -22,9 +22,11 @@ var (
 func (c *checker) permission(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) (person, number []byte, err error) {
 	switch b := e.Body.(type) {
 	case *ledgerv1.LedgerEntry_CaseOpened:
-		return b.CaseOpened.PersonCommitment, b.CaseOpened.CaseCommitment, subjects(o, b.CaseOpened.SubjectCommitments...)
+		return b.CaseOpened.PersonCommitment, b.CaseOpened.CaseCommitment, errors.Join(
+			subjects(o, b.CaseOpened.SubjectCommitments...), text(errReason, verify.Reason, o.Secret, o.Reason, b.CaseOpened.ReasonCommitment))
 	case *ledgerv1.LedgerEntry_CaseClosed:
-		return b.CaseClosed.PersonCommitment, b.CaseClosed.CaseCommitment, nil
+		return b.CaseClosed.PersonCommitment, b.CaseClosed.CaseCommitment,
+			text(errReason, verify.Reason, o.Secret, o.Reason, b.CaseClosed.OutcomeCommitment)
 	case *ledgerv1.LedgerEntry_ConsentGiven:
 		g := b.ConsentGiven
 		return nil, nil, errors.Join(consents(o, [][]byte{g.ConsentCommitment}), subjects(o, g.SubjectCommitment))

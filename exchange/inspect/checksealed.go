@@ -144,6 +144,9 @@ func (c *checker) checkOpening(ctx context.Context, r *row) error {
 	if err := c.commitments(r.entry, opening); err != nil {
 		return wrong("sealed", r.index, "%v", err)
 	}
+	if err := c.cases.change(r.entry, opening); err != nil {
+		return err
+	}
 	return c.checkAsked(ctx, r, opening)
 }
 

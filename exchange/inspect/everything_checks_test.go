@@ -3,11 +3,13 @@ package inspect_test
 import (
 	"testing"
 
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/query"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // checked has civil affairs check a person by two thresholds, and gives the entry
@@ -36,7 +38,12 @@ func (w *world) checked(t testing.TB) uint64 {
 	q := &query.Queries{
 		DB: w.DB, Journal: w.Journal, Topics: w.Catalogue, Policy: w.policy, Refusals: w.refusals,
 		Keyring: w.Identity.Keyring, Index: w.index, Clock: w.Catalogue.Clock,
+		Cases: cases.New(cases.Config{DB: w.DB, Journal: w.Journal, Catalogue: w.Catalogue, Keyring: w.Identity.Keyring}),
 	}
+	_, _, err = q.Cases.Open(t.Context(), w.civil.Caller, &accessv1.OpenCaseRequest{
+		Number: caseNumber, Item: item, Person: "clerk-7", Subjects: []*ledgerv1.Subject{subject("K1")},
+	})
+	must(t, err)
 	var index uint64
 	for threshold, want := range map[string]exchangev1.CheckAnswer{
 		"two": exchangev1.CheckAnswer_CHECK_ANSWER_NO, "four": exchangev1.CheckAnswer_CHECK_ANSWER_YES,

@@ -49,7 +49,6 @@ func (q *Queries) Check(ctx context.Context, caller *identity.Caller, r *exchang
 	request := access.Request{
 		Caller: caller, Action: access.Check, Topic: r.Topic, Check: r.Check, Threshold: r.Threshold,
 		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
-		Facts: claimed(r.Acting),
 	}
 	var answer *exchangev1.CheckResponse
 	err = q.settled(ctx, func() error {
@@ -80,6 +79,13 @@ func (q *Queries) readCheck(caller *identity.Caller, r *exchangev1.CheckRequest)
 
 // tryCheck decides, looks, commits and answers.
 func (q *Queries) tryCheck(ctx context.Context, request access.Request, question *checking) (*exchangev1.CheckResponse, error) {
+	of, err := q.caseOf(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	if request.Facts, err = q.facts(ctx, request, of, question.subject); err != nil {
+		return nil, err
+	}
 	d := q.Policy.Decide(request)
 	if !d.Allow {
 		return nil, q.refuse(ctx, request, d)

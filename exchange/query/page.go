@@ -2,13 +2,13 @@ package query
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/catalog"
-	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/release"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -29,8 +29,7 @@ func (q *Queries) page(ctx context.Context, topic *catalog.Topic, a *question, f
 	case *exchangev1.QueryRequest_Index:
 		return p, q.version(ctx, topic, a, fields, p)
 	case *exchangev1.QueryRequest_Key:
-		_, err := q.records(ctx, topic, a, [][]byte{a.token}, fields, p)
-		return p, err
+		return p, q.ofKey(ctx, topic, a, fields, p)
 	}
 	return p, q.ofSubject(ctx, topic, a, fields, p)
 }
@@ -42,13 +41,28 @@ func (q *Queries) version(ctx context.Context, topic *catalog.Topic, a *question
 		return err
 	}
 	if row == nil || row.Topic != journal.Number(topic.Name) {
-		return fault.New(fault.NotFound, "record.unknown", "entry %d publishes no record of this topic", a.GetIndex())
+		return errOthers
 	}
 	present, err := q.present(ctx, topic, [][]byte{row.KeyToken})
 	if err != nil {
 		return err
 	}
+	if about, err := q.aboutVersion(ctx, topic, row, present[string(row.KeyToken)], a); err != nil || !about {
+		return cmp.Or(err, errOthers)
+	}
 	return q.add(p, topic, row, presence(present, row.KeyToken), release.View{Fields: fields, JSON: a.Json})
+}
+
+// ofKey adds the record of a key.
+func (q *Queries) ofKey(ctx context.Context, topic *catalog.Topic, a *question, fields []uint32, p *page) error {
+	if _, err := q.records(ctx, topic, a, [][]byte{a.token}, fields, p); err != nil || len(p.batch.Records) > 0 {
+		return err
+	}
+	if k, err := topic.Contract(0); err != nil || k.AboutNobody() {
+		return err
+	}
+	// There may be none, or one that is about others or no longer active.
+	return errOthers
 }
 
 // ofSubject adds the subject's records, from behind the page before on.
@@ -109,7 +123,7 @@ func (q *Queries) records(ctx context.Context, topic *catalog.Topic, a *question
 		if !ok {
 			continue
 		}
-		if about, err := q.about(topic, &row, a.subject); err != nil || !about {
+		if about, err := q.about(topic, &row, a); err != nil || !about {
 			if err != nil {
 				return done, err
 			}
@@ -134,20 +148,45 @@ func presence(present map[string]journal.Present, token []byte) release.Presence
 	}
 }
 
-// about says whether a version is about the subject, in the role that is asked
-// for: the index knows only that some version of the record is.
-func (q *Queries) about(topic *catalog.Topic, row *journal.Row, subject *ledgerv1.Subject) (bool, error) {
-	if subject == nil {
-		return true, nil
+// aboutVersion says whether a version is about somebody whom the case names. An
+// operation without payload names nobody itself: it is about those whom the
+// record's payload names.
+func (q *Queries) aboutVersion(ctx context.Context, topic *catalog.Topic, row *journal.Row, present journal.Present, a *question) (bool, error) {
+	var entry ledgerv1.LedgerEntry
+	if err := proto.Unmarshal(row.Leaf, &entry); err != nil {
+		return false, err
 	}
+	if len(entry.GetPublished().GetSubjectCommitments()) > 0 || len(present.KeyToken) == 0 {
+		return q.about(topic, row, a)
+	}
+	payloads, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Reader(), []journal.Present{present})
+	if err != nil {
+		return false, err
+	}
+	payload, held := payloads[string(row.KeyToken)]
+	if !held {
+		return false, nil
+	}
+	return q.about(topic, &payload, a)
+}
+
+// about says whether a version is about the subject, in the role that is asked
+// for, as the index knows only that some version of the record is; or, if none is
+// asked for, about somebody whom the case names.
+func (q *Queries) about(topic *catalog.Topic, row *journal.Row, a *question) (bool, error) {
 	if row.Body == nil {
+		// Erased: nobody knows any more whom it was about.
 		return false, nil
 	}
 	opening, err := journal.OpenRecord(q.Keyring, q.Journal.Head().Origin, topic.Name, row.KeyToken, row.Body)
 	if err != nil {
 		return false, fmt.Errorf("entry %d: %w", row.Index, err)
 	}
-	return isAbout(opening, subject), nil
+	if a.subject == nil {
+		k, err := topic.Contract(0)
+		return err == nil && (k.AboutNobody() || q.named(a.of, opening.Subjects)), err
+	}
+	return isAbout(opening, a.subject), nil
 }
 
 func isAbout(opening *ledgerv1.RecordOpening, subject *ledgerv1.Subject) bool {

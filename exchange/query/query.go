@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
@@ -64,6 +65,10 @@ type Queries struct {
 	Keyring  *identity.Keyring
 	Index    Index
 	Marks    release.Marks
+	Cases    *cases.Cases
+	// Consents tells how consents stand; without it, what needs consent is
+	// refused.
+	Consents Consents
 	Clock    func() time.Time
 	// Thresholds gives how many thresholds of one check may be asked about one
 	// subject in one case; DefaultThresholds if nil.
@@ -81,7 +86,6 @@ func (q *Queries) Answer(ctx context.Context, caller *identity.Caller, r *exchan
 	request := access.Request{
 		Caller: caller, Action: access.Query, Topic: r.Topic,
 		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
-		Facts: claimed(r.Acting),
 	}
 	var answer *exchangev1.QueryResponse
 	err = q.settled(ctx, func() error {
@@ -105,16 +109,16 @@ func (q *Queries) settled(ctx context.Context, try func() error) error {
 	return fault.Wrap(fault.Unavailable, "policy.moving", err, "permissions keep changing; try again")
 }
 
-// claimed are the facts of a case as the caller names it.
-func claimed(a *exchangev1.Acting) access.Facts {
-	return access.Facts{
-		Case:    access.CaseFacts{Known: true, Open: true, Names: true, Item: a.GetPurpose()},
-		Consent: access.ConsentFacts{Standing: access.ConsentNotNeeded},
-	}
-}
-
 // try decides, reads, commits and answers.
 func (q *Queries) try(ctx context.Context, request access.Request, question *question) (*exchangev1.QueryResponse, error) {
+	of, err := q.caseOf(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	if request.Facts, err = q.facts(ctx, request, of, question.subject); err != nil {
+		return nil, err
+	}
+	question.of = of
 	d := q.Policy.Decide(request)
 	if !d.Allow {
 		// On a dry run too: nobody tries out what it may read without a trace.
@@ -128,6 +132,9 @@ func (q *Queries) try(ctx context.Context, request access.Request, question *que
 		return nil, err
 	}
 	page, err := q.page(ctx, topic, question, d.Fields)
+	if errors.Is(err, errOthers) {
+		return nil, q.refuse(ctx, request, d.RefuseBy("case.subject"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +187,6 @@ func (q *Queries) entry(request access.Request, d *access.Decision, question *qu
 		Topic: d.Topic, Provider: d.Provider, Consumer: request.Caller.System, Purpose: request.Purpose, Policy: d.Policy,
 		PersonCommitment: verify.CommitText(verify.Person, 0, secret, request.Person),
 		CaseCommitment:   verify.CommitText(verify.Case, 0, secret, request.Case),
-		CaseClaimed:      true,
 		Records:          uint32(len(page.batch.Records)), DetailsRoot: page.batch.Root(),
 	}
 	opening := &ledgerv1.ReadOpening{
@@ -193,6 +199,11 @@ func (q *Queries) entry(request access.Request, d *access.Decision, question *qu
 		queried.SubjectCommitment = c[:]
 	case question.key != "":
 		queried.SubjectCommitment = verify.CommitText(verify.Question, 0, secret, question.key)
+	}
+	opening.Consents = request.Facts.Consent.Digests
+	for i, digest := range opening.Consents {
+		c := verify.Commit(verify.Consent, uint32(i), secret, digest)
+		queried.ConsentCommitments = append(queried.ConsentCommitments, c[:])
 	}
 	if d.Grant != nil {
 		queried.Grant, queried.GrantVersion = d.Grant.ID, d.Grant.Version

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"unicode/utf8"
 
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
@@ -16,7 +17,9 @@ import (
 // index.
 type question struct {
 	*exchangev1.QueryRequest
-	caller  string
+	caller string
+	// of is the case that it is asked for.
+	of      *cases.Case
 	subject *ledgerv1.Subject // normalised
 	key     string
 	// token names what is asked for: of the subject or of the record.

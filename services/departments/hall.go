@@ -102,6 +102,16 @@ func (h *Hall) Await(ctx context.Context, holds func() bool) error {
 	}
 }
 
+// Open opens a case of the hardship subsidy for an applicant and the family.
+func (h *Hall) Open(ctx context.Context, clerk, number, applicant string, family ...string) error {
+	subjects := []sdk.Subject{{Type: "111", Number: applicant, Role: "applicant"}}
+	for _, member := range family {
+		subjects = append(subjects, sdk.Subject{Type: "111", Number: member, Role: "member"})
+	}
+	_, err := h.client.OpenCase(ctx, sdk.NewCase{Number: number, Item: HardshipSubsidy, Person: clerk, Subjects: subjects})
+	return err
+}
+
 // Ask queries one topic for one person in a case, as a clerk of the hall.
 func (h *Hall) Ask(ctx context.Context, topic, resident, clerk, number string) (*sdk.Answer, error) {
 	return h.client.Query(ctx, sdk.Query{

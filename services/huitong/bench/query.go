@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/huitong-bus/huitong/sdk"
 )
 
@@ -40,6 +42,9 @@ func (s *settings) queryAll(ctx context.Context, r *Report, p *publisher) (row R
 	if err != nil {
 		return row, err
 	}
+	if err := openCases(ctx, hall, s.records); err != nil {
+		return row, err
+	}
 	for _, c := range []struct {
 		name    string
 		callers int
@@ -51,7 +56,8 @@ func (s *settings) queryAll(ctx context.Context, r *Report, p *publisher) (row R
 		{"by subject, 64 callers, 8 connections", 64, bySubject},
 	} {
 		row, err = load(ctx, "query "+c.name, c.callers, 1, Limit{Time: s.duration}, func(ctx context.Context, _, n int) error {
-			return ask(ctx, hall, c.by(1+n*7919%s.records), n)
+			number := 1 + n*7919%s.records
+			return ask(ctx, hall, c.by(number), caseOf(number))
 		})
 		if err != nil {
 			return row, err
@@ -67,10 +73,33 @@ func bySubject(n int) sdk.QueryBy {
 	return sdk.BySubject(sdk.Subject{Type: model.HolderType, Number: holder(n)})
 }
 
-func ask(ctx context.Context, hall *sdk.Client, by sdk.QueryBy, n int) error {
+// perCase is how many holders a case names: as many as one may.
+const perCase = 64
+
+func caseOf(n int) string { return fmt.Sprintf("SF-2026-%06d", n/perCase) }
+
+// openCases opens cases that name every holder.
+func openCases(ctx context.Context, hall *sdk.Client, holders int) error {
+	const at = 64
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(at)
+	for first := 0; first <= holders; first += perCase {
+		all.Go(func() error {
+			opened := sdk.NewCase{Number: caseOf(first), Item: purpose, Person: "clerk-017"}
+			for n := first; n < first+perCase; n++ {
+				opened.Subjects = append(opened.Subjects, sdk.Subject{Type: model.HolderType, Number: holder(n)})
+			}
+			_, err := hall.OpenCase(ctx, opened)
+			return err
+		})
+	}
+	return all.Wait()
+}
+
+func ask(ctx context.Context, hall *sdk.Client, by sdk.QueryBy, number string) error {
 	a, err := hall.Query(ctx, sdk.Query{
 		Topic: topic, By: by,
-		Acting: sdk.Acting{Person: "clerk-017", Purpose: purpose, Case: fmt.Sprintf("SF-2026-%06d", n)},
+		Acting: sdk.Acting{Person: "clerk-017", Purpose: purpose, Case: number},
 	})
 	if err != nil {
 		return err

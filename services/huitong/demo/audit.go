@@ -99,16 +99,16 @@ func followCase(ctx context.Context, s *story) error {
 	if err != nil {
 		return err
 	}
-	// One query a material, the spouse's income, and the certificate after its
-	// revocation.
-	if n := len(answer.Entries); n != len(materials)+2 {
-		return fmt.Errorf("the ledger has %d entries of the case, not %d", n, len(materials)+2)
+	// Its opening, one query a material, the spouse's income, and the certificate
+	// after its revocation.
+	if n := len(answer.Entries); n != len(materials)+3 || answer.Entries[0].GetEntry().GetCaseOpened() == nil {
+		return fmt.Errorf("the ledger has %d entries of the case, not %d", n, len(materials)+3)
 	}
-	for _, e := range answer.Entries {
+	for _, e := range answer.Entries[1:] {
 		if q := e.GetEntry().GetQueried(); q.GetConsumer() != s.systems.hall.System() || q.GetPurpose() != departments.HardshipSubsidy {
 			return fmt.Errorf("entry %d is not a read of the hall for the case", e.GetEntry().GetIndex())
 		}
 	}
-	s.tell("case %s: %d reads, all by %s for %s", caseNumber, len(answer.Entries), s.systems.hall.System(), departments.HardshipSubsidy)
+	s.tell("case %s: opened, then %d reads, all by %s for %s", caseNumber, len(answer.Entries)-1, s.systems.hall.System(), departments.HardshipSubsidy)
 	return nil
 }

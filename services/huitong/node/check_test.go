@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
-	"github.com/huitong-bus/huitong/exchange/inspect"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -71,6 +70,9 @@ func newIncomes(t *testing.T, dailyLimit uint64, configs ...node.Config) *income
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, number := range []string{acting.Case, "SF-2026-000043"} {
+		x.OpenCase(t, in.hall, number, acting.Purpose, sdk.Subject{Type: "111", Number: earner}, sdk.Subject{Type: "111", Number: nobody})
+	}
 	in.publisher = in.tax.Publisher(sdk.PublisherConfig{})
 	t.Cleanup(func() { _ = in.publisher.Close(t.Context()) })
 	return in
@@ -111,10 +113,7 @@ func inCase(number string) func(*sdk.Check) { return func(q *sdk.Check) { q.Acti
 
 func (in *incomes) fsck(t *testing.T) {
 	t.Helper()
-	report, err := inspect.Check(t.Context(), in.Node.DB, in.Node.Identity.Keyring, inspect.CheckOptions{})
-	if err != nil || report.Wrong != nil {
-		t.Fatal(err, report.Wrong)
-	}
+	fsck(t, in.Exchange)
 }
 
 func TestACheckTellsYesNoOrNotHeld(t *testing.T) {
@@ -346,6 +345,7 @@ func TestAnExpiredRecordIsNotHeld(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	x.OpenCase(t, hall, acting.Case, acting.Purpose, sdk.Subject{Type: "111", Number: earner})
 	publisher := disabled.Publisher(sdk.PublisherConfig{})
 	defer publisher.Close(t.Context())
 	for until, want := range map[string]sdk.CheckAnswer{

@@ -15,7 +15,6 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/fault"
-	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/notice"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -223,13 +222,7 @@ func TestDeadlinesOverTheNationalDay(t *testing.T) {
 // sound runs the check over the whole database.
 func (c *clocked) sound(t *testing.T) {
 	t.Helper()
-	report, err := inspect.Check(t.Context(), c.Node.DB, c.Node.Identity.Keyring, inspect.CheckOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if report.Wrong != nil {
-		t.Fatal(report.Wrong)
-	}
+	fsck(t, c.Exchange)
 }
 
 // TestALaterNoticeMovesDeadlines: the operator sets a notice by which a deadline

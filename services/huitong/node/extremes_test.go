@@ -15,8 +15,10 @@ import (
 )
 
 // ask queries an unconditional topic.
+const extremeCase = "受理〔2026〕42号"
+
 func ask(topic string, by sdk.QueryBy) sdk.Query {
-	return sdk.Query{Topic: topic, By: by, Acting: sdk.Acting{Person: "窗口-017", Purpose: "000711004000", Case: "受理〔2026〕42号"}}
+	return sdk.Query{Topic: topic, By: by, Acting: sdk.Acting{Person: "窗口-017", Purpose: "000711004000", Case: extremeCase}}
 }
 
 // one gives the only record of an answer.
@@ -56,6 +58,8 @@ func TestNamesAndSizes(t *testing.T) {
 	if _, err := p.Publish(t.Context(), "person", rare); err != nil {
 		t.Fatal(err)
 	}
+	x.OpenCase(t, civil, extremeCase, "000711004000", sdk.Subject{Type: "111", Number: rare.IdNumber},
+		sdk.Subject{Type: "111", Number: city.Persons()[208].IdNumber, Role: "member"}, sdk.Subject{Role: "holder", Type: city.Certificates()[0].HolderType, Number: city.Certificates()[0].HolderNumber})
 	back := &recordsv1.Person{}
 	if one(t, civil, ask("person", sdk.ByKey(rare.IdNumber)), back); !proto.Equal(rare, back) {
 		t.Errorf("%v came back", back)
@@ -113,6 +117,7 @@ func TestManyTopics(t *testing.T) {
 	if err := p.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	x.OpenCase(t, civil, extremeCase, "000711004000", sdk.Subject{Type: "111", Number: record.PartyANumber})
 	for _, i := range []int{0, topics / 2, topics - 1} {
 		m := &recordsv1.Marriage{}
 		if one(t, civil, ask(name(i), sdk.ByKey(record.CertificateNumber)), m); !proto.Equal(record, m) {

@@ -127,6 +127,7 @@ func TestToldOfWhatHappenedBeforeACrash(t *testing.T) {
 	if _, err := p.Publish(t.Context(), "marriage", m); err != nil {
 		t.Fatal(err)
 	}
+	x.OpenCase(t, hall, acting.Case, acting.Purpose, sdk.Subject{Type: "111", Number: m.PartyANumber})
 	if _, err := hall.Query(t.Context(), sdk.Query{Topic: "marriage", Acting: acting, By: sdk.ByKey(m.CertificateNumber)}); err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ func TestTheLedgerOfADay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	r.openCase(t)
 	if _, err := r.ask(t, bySpouse(r.records[0])); err == nil {
 		t.Error("a query without a grant was answered")
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/bus"
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/correction"
 	"github.com/huitong-bus/huitong/exchange/hearing"
@@ -42,6 +43,7 @@ type Node struct {
 	Journal   *journal.Journal
 	Catalogue *catalog.Catalogue
 	Policy    *access.Policy
+	Cases     *cases.Cases
 	Index     *inspect.Index
 	Bus       *bus.Bus
 	Board     *notice.Board
@@ -146,6 +148,7 @@ func (n *Node) openCatalogue(ctx context.Context) (err error) {
 		return err
 	}
 	n.closing(func(context.Context) error { n.Policy.Close(); return nil })
+	n.Cases = cases.New(cases.Config{DB: n.DB, Journal: n.Journal, Catalogue: n.Catalogue, Keyring: n.Identity.Keyring, Clock: n.Clock})
 	n.refusals = access.NewRefusals(access.RefusalsConfig{Journal: n.Journal, Log: n.Log})
 	n.closing(func(ctx context.Context) error { n.refusals.Stop(ctx); return nil })
 	return nil
@@ -219,6 +222,7 @@ func (n *Node) openServer() error {
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	n.serveDeadlines()
 	accessv1.RegisterAllowedServiceServer(n.server, &rpc.AllowedService{Policy: n.Policy})
+	accessv1.RegisterCaseServiceServer(n.server, &rpc.CaseService{Cases: n.Cases})
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
 	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
 	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})
@@ -234,7 +238,7 @@ func (n *Node) exchangeService() *rpc.ExchangeService {
 		Intake:              n.intake,
 		Queries: &query.Queries{
 			DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
-			Keyring: n.Identity.Keyring, Index: n.Index, Marks: n.marks, Clock: n.Clock,
+			Keyring: n.Identity.Keyring, Index: n.Index, Cases: n.Cases, Marks: n.marks, Clock: n.Clock,
 		},
 	}
 }

@@ -92,6 +92,9 @@ func newPermissions(t *testing.T) *permissions {
 		t.Fatal(err)
 	}
 	p.published, p.key = receipt.Index, m.CertificateNumber
+	for _, of := range []string{"o", "g", "d"} {
+		x.OpenCase(t, p.clients[of], acting.Case, acting.Purpose, sdk.Subject{Type: "111", Number: m.PartyANumber}, sdk.Subject{Type: "111", Number: earner})
+	}
 	p.granted = x.Node.Journal.Head().Size
 	_, err = x.CreateGrant(t.Context(), &accessv1.Grant{
 		Topic: "marriage", Consumer: p.systems["g"], Basis: "办法第五条", Fields: []string{"party_a_name"},
@@ -133,6 +136,7 @@ type clientsOf struct {
 	cataloguev1.CatalogueServiceClient
 	accessv1.AccessServiceClient
 	accessv1.AllowedServiceClient
+	accessv1.CaseServiceClient
 	ledgerv1.LedgerServiceClient
 	exchangev1.SnapshotServiceClient
 	exchangev1.CorrectionServiceClient
@@ -144,7 +148,7 @@ type clientsOf struct {
 func over(c grpc.ClientConnInterface) clientsOf {
 	return clientsOf{
 		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
-		accessv1.NewAccessServiceClient(c), accessv1.NewAllowedServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
+		accessv1.NewAccessServiceClient(c), accessv1.NewAllowedServiceClient(c), accessv1.NewCaseServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
 		exchangev1.NewCorrectionServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
@@ -404,6 +408,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.deadlineRows()...)
 	rows = append(rows, p.personRows()...)
 	rows = append(rows, p.checkRows(asked)...)
+	rows = append(rows, p.caseRows()...)
 	return rows
 }
 
@@ -413,7 +418,7 @@ func methodsOf(t *testing.T) []string {
 	for _, name := range []string{
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
 		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "access.v1.DeadlineService",
-		"catalogue.v1.PersonService", "access.v1.AllowedService", "catalogue.v1.GroupService",
+		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "catalogue.v1.GroupService",
 	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {

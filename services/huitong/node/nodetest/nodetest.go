@@ -98,6 +98,16 @@ func Start(t testing.TB, configs ...node.Config) *Exchange {
 	return x
 }
 
+// OpenCase opens a case for a department of the test.
+func (x *Exchange) OpenCase(t testing.TB, c *sdk.Client, number, item string, subjects ...sdk.Subject) *sdk.Case {
+	t.Helper()
+	opened, err := c.OpenCase(t.Context(), sdk.NewCase{Number: number, Item: item, Person: "clerk-017", Subjects: subjects})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
+}
+
 // Join registers a sample department, enrols a system of it and connects.
 func (x *Exchange) Join(t testing.TB, d sample.Department, system string, roles ...cataloguev1.Role) *sdk.Client {
 	t.Helper()

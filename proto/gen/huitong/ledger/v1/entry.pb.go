@@ -1434,7 +1434,7 @@ type RecordsQueried struct {
 	SubjectCommitment []byte `protobuf:"bytes,10,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
 	Records           uint32 `protobuf:"varint,11,opt,name=records,proto3" json:"records,omitempty"`
 	DetailsRoot       []byte `protobuf:"bytes,12,opt,name=details_root,json=detailsRoot,proto3" json:"details_root,omitempty"`
-	// The case is as the caller named it; the exchange did not check it.
+	// Never set any more: a case is checked before anything is read for it.
 	CaseClaimed bool `protobuf:"varint,13,opt,name=case_claimed,json=caseClaimed,proto3" json:"case_claimed,omitempty"`
 	// Salted commitments to the SHA-256 of each consent that the read rests on.
 	ConsentCommitments [][]byte `protobuf:"bytes,14,rep,name=consent_commitments,json=consentCommitments,proto3" json:"consent_commitments,omitempty"`
@@ -2350,9 +2350,11 @@ type CaseOpened struct {
 	// When the application was made, as the department says.
 	AppliedAtUs int64 `protobuf:"varint,6,opt,name=applied_at_us,json=appliedAtUs,proto3" json:"applied_at_us,omitempty"`
 	// Opened after the fact.
-	AfterTheFact  bool `protobuf:"varint,7,opt,name=after_the_fact,json=afterTheFact,proto3" json:"after_the_fact,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AfterTheFact bool `protobuf:"varint,7,opt,name=after_the_fact,json=afterTheFact,proto3" json:"after_the_fact,omitempty"`
+	// Salted commitment to why; empty without a reason.
+	ReasonCommitment []byte `protobuf:"bytes,8,opt,name=reason_commitment,json=reasonCommitment,proto3" json:"reason_commitment,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CaseOpened) Reset() {
@@ -2434,6 +2436,13 @@ func (x *CaseOpened) GetAfterTheFact() bool {
 	return false
 }
 
+func (x *CaseOpened) GetReasonCommitment() []byte {
+	if x != nil {
+		return x.ReasonCommitment
+	}
+	return nil
+}
+
 // CaseClosed: a department finished a case; nothing is read for it any more.
 type CaseClosed struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -2442,9 +2451,11 @@ type CaseClosed struct {
 	CaseCommitment   []byte                 `protobuf:"bytes,3,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
 	PersonCommitment []byte                 `protobuf:"bytes,4,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
 	// Index of the entry that opened it.
-	OpenedBy      uint64 `protobuf:"varint,5,opt,name=opened_by,json=openedBy,proto3" json:"opened_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OpenedBy uint64 `protobuf:"varint,5,opt,name=opened_by,json=openedBy,proto3" json:"opened_by,omitempty"`
+	// Salted commitment to the outcome; empty without one.
+	OutcomeCommitment []byte `protobuf:"bytes,6,opt,name=outcome_commitment,json=outcomeCommitment,proto3" json:"outcome_commitment,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CaseClosed) Reset() {
@@ -2510,6 +2521,13 @@ func (x *CaseClosed) GetOpenedBy() uint64 {
 		return x.OpenedBy
 	}
 	return 0
+}
+
+func (x *CaseClosed) GetOutcomeCommitment() []byte {
+	if x != nil {
+		return x.OutcomeCommitment
+	}
+	return nil
 }
 
 // ConsentGiven: a subject's consent was recorded.
@@ -3662,7 +3680,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"possession\x12\x16\n" +
 	"\x06digest\x18\a \x01(\fR\x06digest\x12\x16\n" +
 	"\x06reason\x18\b \x01(\tR\x06reason\x12\x16\n" +
-	"\x06policy\x18\t \x01(\x04R\x06policy\"\x8d\x02\n" +
+	"\x06policy\x18\t \x01(\x04R\x06policy\"\xba\x02\n" +
 	"\n" +
 	"CaseOpened\x12\x1a\n" +
 	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
@@ -3671,14 +3689,16 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x13subject_commitments\x18\x04 \x03(\fR\x12subjectCommitments\x12+\n" +
 	"\x11person_commitment\x18\x05 \x01(\fR\x10personCommitment\x12\"\n" +
 	"\rapplied_at_us\x18\x06 \x01(\x03R\vappliedAtUs\x12$\n" +
-	"\x0eafter_the_fact\x18\a \x01(\bR\fafterTheFact\"\xaf\x01\n" +
+	"\x0eafter_the_fact\x18\a \x01(\bR\fafterTheFact\x12+\n" +
+	"\x11reason_commitment\x18\b \x01(\fR\x10reasonCommitment\"\xde\x01\n" +
 	"\n" +
 	"CaseClosed\x12\x1a\n" +
 	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
 	"\x04item\x18\x02 \x01(\tR\x04item\x12'\n" +
 	"\x0fcase_commitment\x18\x03 \x01(\fR\x0ecaseCommitment\x12+\n" +
 	"\x11person_commitment\x18\x04 \x01(\fR\x10personCommitment\x12\x1b\n" +
-	"\topened_by\x18\x05 \x01(\x04R\bopenedBy\"\x88\x02\n" +
+	"\topened_by\x18\x05 \x01(\x04R\bopenedBy\x12-\n" +
+	"\x12outcome_commitment\x18\x06 \x01(\fR\x11outcomeCommitment\"\x88\x02\n" +
 	"\fConsentGiven\x12\x1c\n" +
 	"\trecipient\x18\x01 \x01(\tR\trecipient\x12\x16\n" +
 	"\x06topics\x18\x02 \x03(\tR\x06topics\x12\x14\n" +

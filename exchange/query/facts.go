@@ -1,0 +1,75 @@
+package query
+
+import (
+	"context"
+	"errors"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/cases"
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
+
+// Consents tells how the consents stand that a reading needs.
+type Consents interface {
+	// Facts is asked where topic or item need consent, and only there: for a
+	// reading by the recipient, a participant, for an item, about a subject, in a
+	// case of these subjects. A nil subject stands for every one of the case. The
+	// guards hold what it says until the commit.
+	Facts(ctx context.Context, topic *catalog.Topic, item, recipient string, subject *ledgerv1.Subject, caseSubjects []*ledgerv1.Subject) (access.ConsentFacts, []journal.Guard, error)
+}
+
+// errOthers says that what was found is about nobody whom the case names, or
+// that nothing was found: those who ask by key or entry do not learn which.
+var errOthers = errors.New("about nobody whom the case names")
+
+// caseOf finds the case that a request names, of the caller's participant; nil
+// if there is none.
+func (q *Queries) caseOf(ctx context.Context, r access.Request) (*cases.Case, error) {
+	if r.Case == "" {
+		return nil, nil
+	}
+	return cases.Find(ctx, q.DB.Reader(), q.Cases.Token(r.Caller.Participant, r.Case))
+}
+
+// facts are what a request's decision rests on: its case, and the consents that
+// the topic asks for. A request about no subject is about every one of the case.
+func (q *Queries) facts(ctx context.Context, r access.Request, of *cases.Case, subject *ledgerv1.Subject) (access.Facts, error) {
+	var token []byte
+	if subject != nil {
+		token = q.Cases.SubjectToken(subject)
+	}
+	f := access.Facts{Case: cases.FactsOf(of, token), Consent: access.ConsentFacts{Standing: access.ConsentNotNeeded}}
+	if of == nil {
+		return f, nil
+	}
+	f.Guards = []journal.Guard{of.Guard()}
+	topic, err := q.Topics.Topic(r.Topic)
+	if err != nil || topic.Consent(r.Purpose) == cataloguev1.Consent_CONSENT_UNSPECIFIED || topic.Provider == r.Caller.Participant {
+		return f, nil // the decision says what is wrong with the topic
+	}
+	f.Consent.Standing = access.ConsentNone
+	if q.Consents == nil {
+		return f, nil
+	}
+	subjects, err := q.Cases.Subjects(ctx, of)
+	if err != nil {
+		return f, err
+	}
+	consent, guards, err := q.Consents.Facts(ctx, topic, r.Purpose, r.Caller.Participant, subject, subjects)
+	f.Consent, f.Guards = consent, append(f.Guards, guards...)
+	return f, err
+}
+
+// named says whether a case names one of the subjects of a record.
+func (q *Queries) named(of *cases.Case, subjects []*ledgerv1.Subject) bool {
+	for _, s := range subjects {
+		if of.Names(q.Keyring.Token(identity.TokenSubject, s.Type, s.Number)) {
+			return true
+		}
+	}
+	return false
+}
