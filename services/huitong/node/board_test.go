@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -80,8 +81,18 @@ func TestEachReadsItsOwnOfTheBoard(t *testing.T) {
 	} {
 		catalogtest.Within(t, nodetest.Patience, fmt.Sprintf("%s reads %v", name, want), func() bool { return readers[name].has(want...) })
 	}
+	// Offline, an auditor finds what the exchange published without a signature.
+	var ledger bytes.Buffer
+	checkpoint, err := audit.Export(t.Context(), &ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := sdk.AuditExport(&ledger, checkpoint.Signed, x.Node.LedgerKey())
+	if err != nil || a.Kinds["published"] != 6 || a.UnsignedCalls != 6 {
+		t.Errorf("%+v %v", a, err)
+	}
 	witness := x.Join(t, sample.PublicSecurity, "witness", cataloguev1.Role_ROLE_WITNESS)
-	_, err := witness.CreateSubscription(t.Context(), sdk.NewSubscription{Name: "notices", Topic: notice.Notices})
+	_, err = witness.CreateSubscription(t.Context(), sdk.NewSubscription{Name: "notices", Topic: notice.Notices})
 	if fault.KindOf(err) != fault.Denied || fault.RuleOf(err) != "role.department" {
 		t.Errorf("a witness: %v", err)
 	}
