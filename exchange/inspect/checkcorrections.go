@@ -95,3 +95,34 @@ func (x *indexCheck) relied(ctx context.Context, b *batch) error {
 	}
 	return nil
 }
+
+// checkErasureLists looks at how far lists of erasures followed the ledger, and at
+// what was made good by them.
+func (c *checker) checkErasureLists(ctx context.Context) error {
+	err := c.each(ctx, "erasure_lists", "SELECT list, next FROM erasure_lists ORDER BY list", func(rows *sql.Rows) error {
+		var list string
+		var next int64
+		if err := rows.Scan(&list, &next); err != nil {
+			return err
+		}
+		if list == "" || next < 0 || uint64(next) > c.head.Size {
+			return wrong("erasure_lists", list, "next is ahead of the ledger")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.each(ctx, "erasures_restored", "SELECT topic, key_token, entry FROM erasures_restored", func(rows *sql.Rows) error {
+		var topic string
+		var token []byte
+		var entry int64
+		if err := rows.Scan(&topic, &token, &entry); err != nil {
+			return err
+		}
+		if topic == "" || len(token) == 0 || entry < 0 {
+			return wrong("erasures_restored", entry, "the row is of no record's erasure")
+		}
+		return nil
+	})
+}

@@ -14,7 +14,7 @@ import (
 func (c *checker) checkRest(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{
 		c.checkPositions, c.checkStreamErasures, c.checkUse, c.checkLanes, c.checkDeadLetters, c.checkPending, c.checkFullLoads, c.checkHearing,
-		c.checkDisputes,
+		c.checkDisputes, c.checkErasureLists,
 		c.checkThresholds, c.checkDeadlines, c.checkCases, c.checkGuards,
 	} {
 		if err := check(ctx); err != nil {

@@ -65,7 +65,10 @@ type Entry struct {
 
 // Publish is a call that publishes records.
 type Publish struct {
-	Actor       string
+	Actor string
+	// Provider is the topic's, where the exchange itself publishes; the actor's
+	// participant if empty.
+	Provider    string
 	Certificate []byte
 	// Statements is how many records the caller sent; Signature covers all.
 	Statements int

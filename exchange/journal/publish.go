@@ -171,6 +171,9 @@ func (b *batch) appendErasures(p *Publish) error {
 		}
 		b.head.Policy++
 		e.leaf.Provider, e.leaf.Policy = participantOf(p.Actor), b.head.Policy
+		if p.Provider != "" {
+			e.leaf.Provider = p.Provider
+		}
 		entry := &ledgerv1.LedgerEntry{Actor: p.Actor, Body: &ledgerv1.LedgerEntry_Erased{Erased: e.leaf}}
 		if _, err := b.append(entry); err != nil {
 			return err

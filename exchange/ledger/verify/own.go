@@ -9,7 +9,8 @@ import (
 
 // OwnPrefix begins the names of the topics on which the exchange itself
 // publishes: an entry there has no actor and no signature, and on no other topic
-// does the exchange publish anything.
+// does the exchange publish anything, but that it erases again what a restored
+// backup brought back.
 const OwnPrefix = "huitong-"
 
 // OwnTopic says whether a topic is the exchange's own.
@@ -23,7 +24,7 @@ func CheckPublisher(e *ledgerv1.LedgerEntry, p *ledgerv1.RecordPublished) error 
 	switch own := OwnTopic(p.GetTopic()); {
 	case own && !byExchange:
 		return errors.New("verify: it is no publication of the exchange, and stands on a topic of the exchange's own")
-	case !own && byExchange:
+	case !own && byExchange && p.GetOperation() != ledgerv1.Operation_OPERATION_ERASE:
 		return errors.New("verify: nobody published it, and its topic is not the exchange's own")
 	}
 	return nil

@@ -45,3 +45,19 @@ CREATE INDEX disputes_record ON disputes (key_token);
 
 -- Serves the end of a record's dead letters.
 CREATE INDEX dead_letters_idx ON dead_letters (idx);
+
+-- How far each list of erasures, which is kept beside the database, has followed
+-- the ledger.
+CREATE TABLE erasure_lists (
+  list TEXT    PRIMARY KEY, -- random, in the list's first line
+  next INTEGER NOT NULL
+);
+
+-- Erasures that this database does not show in its own ledger, for it was restored
+-- from a backup that is older, and that were made good.
+CREATE TABLE erasures_restored (
+  topic     TEXT    NOT NULL,
+  key_token BLOB    NOT NULL,
+  entry     INTEGER NOT NULL, -- of the erasure, as the list has it
+  PRIMARY KEY (topic, key_token, entry)
+);

@@ -25,7 +25,7 @@ func ledger(c *sdk.Client) ledgerv1.LedgerServiceClient {
 func (a *app) ledgerCommand() *cobra.Command {
 	return noun("ledger", "Read, prove and check the ledger",
 		a.ledgerList(), a.ledgerGet(), a.ledgerWatch(), a.ledgerProve(), a.ledgerVerify(),
-		a.ledgerCheckpoint(), a.ledgerExport(), a.ledgerFsck(), a.ledgerRebuild())
+		a.ledgerCheckpoint(), a.ledgerExport(), a.ledgerFsck(), a.ledgerErasures(), a.ledgerRebuild())
 }
 
 // filterFlags narrow a list of entries.

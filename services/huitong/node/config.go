@@ -32,6 +32,9 @@ type Config struct {
 	Replicas int
 	// Listen is the address to serve on.
 	Listen string
+	// Erasures is a list of erasures that was kept elsewhere, to be made good after
+	// a restore; the data directory's own is always looked at.
+	Erasures string
 	// Instance names this process among those that share the database; made of
 	// the host's name if empty.
 	Instance string

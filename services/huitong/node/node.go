@@ -18,6 +18,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/correction"
+	"github.com/huitong-bus/huitong/exchange/erasure"
 	"github.com/huitong-bus/huitong/exchange/hearing"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
@@ -96,6 +97,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := n.openCorrections(ctx); err != nil {
+		return err
+	}
+	if err := n.openErasures(ctx); err != nil {
 		return err
 	}
 	n.openBus()
@@ -200,6 +204,19 @@ func (n *Node) openHearing(ctx context.Context) error {
 		return err
 	}
 	n.closing(func(context.Context) error { h.Close(); return nil })
+	return nil
+}
+
+// openErasures erases again what a restored backup brought back, before anything
+// of it can leave.
+func (n *Node) openErasures(ctx context.Context) error {
+	k, err := erasure.Open(ctx, erasure.Config{
+		DB: n.DB, Journal: n.Journal, Index: n.Index, Topics: n.Catalogue, Keys: n.Identity.Keyring, Dir: n.Dir, Also: n.Erasures, Log: n.Log,
+	})
+	if err != nil {
+		return err
+	}
+	n.closing(func(context.Context) error { return k.Close() })
 	return nil
 }
 
