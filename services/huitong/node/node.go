@@ -256,6 +256,7 @@ func (n *Node) exchangeService() *rpc.ExchangeService {
 		Queries: &query.Queries{
 			DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
 			Keyring: n.Identity.Keyring, Index: n.Index, Cases: n.Cases, Marks: n.marks, Clock: n.Clock,
+			Thresholds: func() int { return n.Catalogue.Settings().MaxThresholds },
 		},
 	}
 }
