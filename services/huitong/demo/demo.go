@@ -54,6 +54,7 @@ var steps = []step{
 	{"The service hall has received the certificates", receive},
 	{"A case: living allowance for a disabled person in hardship", ask},
 	{"A system without a grant asks for the same", refuse},
+	{"A suspension stops a running subscription at its entry", suspend},
 	{"A certificate is revoked", revoke},
 	{"The auditor verifies everything, offline", audit},
 	{"Somebody changes one byte of the database", tamper},
