@@ -49,7 +49,7 @@ func (p *Policy) Allowed(ctx context.Context, by *identity.Caller, topic string,
 		return []*accessv1.AllowedTopic{one}, "", nil
 	}
 	for {
-		names, err := p.Catalogue.Topics(ctx, by, "", catalog.Page{After: page.After, Limit: n})
+		names, err := p.Catalogue.Topics(ctx, by, catalog.TopicFilter{}, catalog.Page{After: page.After, Limit: n})
 		if err != nil {
 			return nil, "", err
 		}

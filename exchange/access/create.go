@@ -201,10 +201,12 @@ func CheckSides(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error 
 	switch {
 	case t == nil:
 		return fault.Field("grant.topic", "topic.unknown", "the catalogue has no such topic")
-	case t.State != cataloguev1.State_STATE_ACTIVE:
+	case t.State == cataloguev1.TopicState_TOPIC_STATE_WITHDRAWN:
 		return fault.Field("grant.topic", "topic.withdrawn", "the topic was withdrawn")
 	case verify.OwnTopic(t.Name):
 		return fault.Field("grant.topic", "topic.reserved", "is the exchange's own; everybody reads what names it there, and nobody needs a grant")
+	case t.State != cataloguev1.TopicState_TOPIC_STATE_PUBLISHED:
+		return fault.Field("grant.topic", "topic.unpublished", "the topic is not published yet; a grant can be made once it is")
 	case t.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED:
 		return fault.Field("grant.topic", "topic.not_shared", "the topic is not shared; no grant can be made")
 	case g.Provider != "" && g.Provider != t.Provider:
@@ -219,7 +221,7 @@ func CheckSides(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error 
 	if err := checkConsumer(ctx, w, g); err != nil {
 		return err
 	}
-	return checkFields(ctx, w, g, t.Contract)
+	return checkFields(ctx, w, g, t)
 }
 
 func checkConsumer(ctx context.Context, w *catalog.Write, g *accessv1.Grant) error {
@@ -254,8 +256,8 @@ func checkConsumer(ctx context.Context, w *catalog.Write, g *accessv1.Grant) err
 	return nil
 }
 
-func checkFields(ctx context.Context, w *catalog.Write, g *accessv1.Grant, contractName string) error {
-	k, err := w.NewestContract(ctx, contractName)
+func checkFields(ctx context.Context, w *catalog.Write, g *accessv1.Grant, t *cataloguev1.Topic) error {
+	k, err := w.NewestContract(ctx, t.Contract)
 	if err != nil {
 		return err
 	}
@@ -270,9 +272,9 @@ func checkFields(ctx context.Context, w *catalog.Write, g *accessv1.Grant, contr
 		}
 	}
 	if len(bad) > 0 {
-		return fault.New(fault.Invalid, "field.unknown", "%d of the fields are unknown to %s at its top, or named twice", len(bad), contractName).With(bad...)
+		return fault.New(fault.Invalid, "field.unknown", "%d of the fields are unknown to %s at its top, or named twice", len(bad), t.Contract).With(bad...)
 	}
-	return nil
+	return catalog.CheckShared("grant.fields", t, g.Fields)
 }
 
 func errUnknown() error { return fault.New(fault.NotFound, "grant.unknown", "there is no such grant") }

@@ -90,8 +90,11 @@ var rules = []rule{
 		is(func(q *question) bool { return q.topic == nil }, onTopic...),
 		"the catalogue has no such topic"},
 	{"topic.withdrawn", fault.Denied,
-		is(func(q *question) bool { return !q.topic.Active() }, onTopic...),
+		is(func(q *question) bool { return q.topic.State == cataloguev1.TopicState_TOPIC_STATE_WITHDRAWN }, onTopic...),
 		"the topic was withdrawn"},
+	{"topic.unpublished", fault.Denied,
+		is(func(q *question) bool { return !q.topic.Active() }, onTopic...),
+		"the topic is not published yet; submit it, and let the operator review it"},
 	{"topic.reserved", fault.Denied,
 		is(func(q *question) bool { return q.board }, Publish),
 		"only the exchange itself publishes on its own topics; publish on one of your own"},
@@ -208,6 +211,9 @@ func (p *Policy) Decide(r Request) Decision {
 	if r.Topic != "" || slices.Contains(onTopic, r.Action) {
 		q.topic, _ = p.Catalogue.Topic(r.Topic)
 	}
+	if q.topic != nil && !q.topic.KnownTo(caller) {
+		q.topic = nil
+	}
 	if q.topic != nil {
 		d.Topic, d.Provider = q.topic.Name, q.topic.Provider
 		q.own, q.board = q.topic.Provider == caller.Participant, verify.OwnTopic(q.topic.Name)
@@ -240,6 +246,12 @@ func (p *Policy) allow(q *question, d Decision) Decision {
 		return q.readBoard(d)
 	case q.own:
 	case q.Action == Query && q.topic.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL:
+		if d.Fields = q.topic.Unconditional(); d.Fields != nil {
+			// Some of its fields need a grant; without one the others are read.
+			if granted := p.byGrant(q, d); granted.Allow {
+				return granted
+			}
+		}
 	default:
 		return p.byGrant(q, d)
 	}

@@ -31,8 +31,10 @@ type Grant struct {
 	mask      atomic.Pointer[mask]
 }
 
-// mask is the granted fields by the versions that the contract had.
+// mask is the granted fields by the entry that was in force and the versions that
+// its contract had.
 type mask struct {
+	topic    *catalog.Topic
 	versions int
 	fields   []uint32
 }
@@ -52,10 +54,10 @@ func (g *Grant) Scope() Scope {
 // topic's contract.
 func (g *Grant) Fields(t *catalog.Topic) []uint32 {
 	n := t.Versions()
-	if m := g.mask.Load(); m != nil && m.versions == n {
+	if m := g.mask.Load(); m != nil && m.topic == t && m.versions == n {
 		return m.fields
 	}
-	m := &mask{versions: n, fields: t.Mask(g.message.Fields)}
+	m := &mask{topic: t, versions: n, fields: t.Mask(g.message.Fields)}
 	g.mask.Store(m)
 	return m.fields
 }

@@ -273,7 +273,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"topic contract":      {topic(func(m *cataloguev1.Topic) { m.Contract = "x.Y" }), fault.Invalid, "contract.unknown"},
 		"topic mode":          {topic(func(m *cataloguev1.Topic) { m.DeliveryModes = []cataloguev1.DeliveryMode{4} }), fault.Invalid, "topic.delivery_modes.unknown"},
 		"topic taken":         {topic(func(m *cataloguev1.Topic) { m.Name = "taken" }), fault.AlreadyExists, "topic.exists"},
-		"topic secret":        {topic(func(m *cataloguev1.Topic) { m.SharingClass = cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED }), fault.Invalid, "topic.legal_basis.required"},
+		"topic secret":        {topic(func(m *cataloguev1.Topic) { m.Secrecy = cataloguev1.Secrecy_SECRECY_WORK_SECRET }), fault.Denied, "topic.secret"},
 		"participant code":    {participant("11999900MB0000019E", "x", ""), fault.Invalid, "identifier.credit_code"},
 		"participant name":    {participant(catalogtest.Audit, "", ""), fault.Invalid, "participant.name.required"},
 		"participant region":  {participant(catalogtest.Audit, "x", "1"), fault.Invalid, "identifier.region"},
@@ -291,7 +291,8 @@ func TestWhatIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantRule(t, c.err, c.kind, c.rule) })
 	}
 	if _, commit, err := x.Catalogue.CreateTopic(ctx, x.ByOperator(), &cataloguev1.Topic{
-		Name: "taken", Title: "taken", Provider: catalogtest.Civil, Contract: "huitong.records.v1.Person", SharingClass: conditional, LegalBasis: "第809号令",
+		Name: "taken", Title: "taken", Provider: catalogtest.Civil, Contract: "huitong.records.v1.Person", SharingClass: conditional,
+		Conditions: "按授权使用", LegalBasis: "《政务数据共享条例》第十四条",
 	}); err != nil || commit != nil {
 		t.Errorf("the repeat of a topic gave %v, %v", commit, err)
 	}
@@ -444,7 +445,7 @@ func TestTenThousandTopicsCostAChangeNothing(t *testing.T) {
 			for i := range work {
 				_, _, err := x.Catalogue.CreateTopic(t.Context(), x.ByOperator(), &cataloguev1.Topic{
 					Name: fmt.Sprintf("topic-%05d", i), Title: "t", Provider: catalogtest.Authority,
-					Contract: "huitong.records.v1.Person", SharingClass: conditional,
+					Contract: "huitong.records.v1.Person", SharingClass: conditional, Conditions: "按授权使用",
 				})
 				if err != nil {
 					last = err
@@ -478,7 +479,7 @@ func TestTenThousandTopicsCostAChangeNothing(t *testing.T) {
 	})
 	page, seen := catalog.Page{Limit: 1000}, 0
 	for {
-		list, err := x.Catalogue.Topics(t.Context(), x.Operator, "", page)
+		list, err := x.Catalogue.Topics(t.Context(), x.Operator, catalog.TopicFilter{}, page)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,12 +5,10 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
-	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/huitong-bus/huitong/exchange/contract"
+	"github.com/huitong-bus/huitong/exchange/catalog/entry"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -186,25 +184,9 @@ func (w *Write) add(leaf *ledgerv1.LedgerEntry) {
 	w.entries = append(w.entries, journal.Entry{Leaf: leaf})
 }
 
-// maxText bounds texts of the catalogue, in bytes.
-const maxText = 2000
-
 // Text refuses a text that is missing, too long or not printable, or that holds
-// a person's identity number: texts of the catalogue can be read by many, and
-// some stand in the ledger for good.
-func Text(field, text string, required bool) error {
-	switch {
-	case required && strings.TrimSpace(text) == "":
-		return fault.Field(field, field+".required", "is required")
-	case len(text) > maxText:
-		return fault.Field(field, field+".size", "has more than %d bytes", maxText)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }):
-		return fault.Field(field, field+".text", "is not printable text")
-	case contract.HoldsResidentID(text):
-		return fault.Field(field, field+".personal", "holds a resident identity number; name no person here")
-	}
-	return nil
-}
+// a person's identity number.
+func Text(field, text string, required bool) error { return entry.Text(field, text, required) }
 
 // maxReason bounds a reason, which stands in the ledger in the clear.
 const maxReason = 300

@@ -149,22 +149,5 @@ func (c *Catalogue) Contracts(ctx context.Context, by *identity.Caller, page Pag
 		AND version = (SELECT max(version) FROM contracts n WHERE n.name = k.name) ORDER BY name LIMIT $2`, page.After, n)
 }
 
-// Topics lists topics, withdrawn ones too: the catalogue is there to be read.
-// provider narrows, if it is not empty.
-func (c *Catalogue) Topics(ctx context.Context, by *identity.Caller, provider string, page Page) ([]*cataloguev1.Topic, error) {
-	n, err := page.Size()
-	if err != nil {
-		return nil, err
-	}
-	if err := mayRead(by); err != nil {
-		return nil, err
-	}
-	if provider == "" {
-		return bodies[cataloguev1.Topic](ctx, c.tx, "SELECT body FROM topics WHERE name > $1 ORDER BY name LIMIT $2", page.After, n)
-	}
-	return bodies[cataloguev1.Topic](ctx, c.tx,
-		"SELECT body FROM topics WHERE provider = $1 AND name > $2 ORDER BY name LIMIT $3", provider, page.After, n)
-}
-
 // MayRead refuses who may not read the catalogue.
 func (c *Catalogue) MayRead(by *identity.Caller) error { return mayRead(by) }

@@ -77,6 +77,7 @@ func (w *Write) foundOwn(ctx context.Context, t *cataloguev1.Topic, founder stri
 		}
 	}
 	n := proto.CloneOf(t)
-	n.Provider, n.State, n.Partition, n.CreatedAt = founder, cataloguev1.State_STATE_ACTIVE, partition, w.At()
+	n.Provider, n.State, n.Partition, n.CreatedAt = founder, published, partition, w.At()
+	n.PublishedAt, n.Edition = w.At(), 1
 	return w.putTopic(ctx, n, "create", "")
 }

@@ -10,8 +10,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/huitong-bus/huitong/exchange/catalog/entry"
 	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/store"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
@@ -24,11 +26,12 @@ type Topic struct {
 	SharingClass      cataloguev1.SharingClass
 	DeliveryModes     []cataloguev1.DeliveryMode
 	SignatureRequired bool
-	State             cataloguev1.State
+	State             cataloguev1.TopicState
 	Partition         uint32
 
 	message  *cataloguev1.Topic
 	versions *versions
+	free     atomic.Pointer[freeFields]
 }
 
 func newTopic(m *cataloguev1.Topic, v *versions) *Topic {
@@ -39,11 +42,29 @@ func newTopic(m *cataloguev1.Topic, v *versions) *Topic {
 	}
 }
 
-// Message gives the topic as the API shows it; the caller does not change it.
+// Message gives the topic as it is stored; the caller does not change it.
 func (t *Topic) Message() *cataloguev1.Topic { return t.message }
 
-// Active says whether records are exchanged on the topic.
-func (t *Topic) Active() bool { return t.State == cataloguev1.State_STATE_ACTIVE }
+// KnownTo says whether a caller may know that the topic exists.
+func (t *Topic) KnownTo(by *identity.Caller) bool { return !t.Hidden() || seesDrafts(by, t.Provider) }
+
+// Items gives all data items of the entry that is in force.
+func (t *Topic) Items() []*cataloguev1.TopicItem { return entry.Items(t.message, t.newest()) }
+
+// newest is the newest version of the contract as the catalogue shows it.
+func (t *Topic) newest() *cataloguev1.Contract {
+	if n := t.Versions(); n > 0 {
+		return (*t.versions.list.Load())[n-1].message
+	}
+	return nil
+}
+
+// Active says whether records are exchanged on the topic: it is published.
+func (t *Topic) Active() bool { return t.State == published }
+
+// Hidden says whether the topic was never published: then only its provider,
+// operators and auditors know of it.
+func (t *Topic) Hidden() bool { return hidden(t.message) }
 
 // Delivers says whether the topic has a delivery mode.
 func (t *Topic) Delivers(mode cataloguev1.DeliveryMode) bool {
@@ -80,9 +101,80 @@ func (t *Topic) Versions() int {
 
 // Mask gives the numbers of the fields of these names, ascending, that may be
 // cut by in every version of the contract: a number that carries another name in
-// any version is left out, so that no version shows more than was named. It is
-// never nil.
+// any version is left out, so that no version shows more than was named. Items
+// that are not shared are left out, whoever names them. It is never nil.
 func (t *Topic) Mask(names []string) []uint32 {
+	return t.mask(slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return t.ItemClass(name) == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED
+	}))
+}
+
+// ItemClass gives the sharing class of a data item by its name.
+func (t *Topic) ItemClass(name string) cataloguev1.SharingClass { return ItemClass(t.message, name) }
+
+// ItemClass gives the sharing class of an entry's data item by its name.
+func ItemClass(t *cataloguev1.Topic, name string) cataloguev1.SharingClass {
+	class := t.GetSharingClass()
+	for _, item := range t.GetItems() {
+		if item.Name == name {
+			class = max(class, item.SharingClass)
+		}
+	}
+	return class
+}
+
+// CheckShared refuses fields that the entry does not share: they are in no grant.
+func CheckShared(field string, t *cataloguev1.Topic, names []string) error {
+	var bad []fault.Violation
+	for _, name := range names {
+		if ItemClass(t, name) == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED {
+			bad = append(bad, fault.Violation{Field: field, Rule: "field.not_shared", Message: name + " is not shared, on the legal basis that the catalogue names"})
+		}
+	}
+	return entry.Err(bad)
+}
+
+// Unconditional gives the numbers of the fields that need no grant on a topic
+// that needs none; nil if that is all of them.
+func (t *Topic) Unconditional() []uint32 {
+	if len(t.message.Items) == 0 || t.versions == nil {
+		return nil
+	}
+	n := t.Versions()
+	if f := t.free.Load(); f != nil && f.versions == n {
+		return f.fields
+	}
+	f := &freeFields{versions: n, fields: t.unconditional()}
+	t.free.Store(f)
+	return f.fields
+}
+
+// freeFields are the fields that need no grant, by the versions that the contract
+// had.
+type freeFields struct {
+	versions int
+	fields   []uint32
+}
+
+func (t *Topic) unconditional() []uint32 {
+	var free []string
+	all := true
+	for _, v := range *t.versions.list.Load() {
+		for _, item := range v.message.Items {
+			if t.ItemClass(item.Name) == cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL {
+				free = append(free, item.Name)
+			} else {
+				all = false
+			}
+		}
+	}
+	if all {
+		return nil
+	}
+	return t.mask(free)
+}
+
+func (t *Topic) mask(names []string) []uint32 {
 	mask := []uint32{}
 	if t.versions == nil {
 		return mask

@@ -2,12 +2,11 @@ package catalog
 
 import (
 	"context"
-	"regexp"
-	"slices"
+	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/huitong-bus/huitong/exchange/contract"
+	"github.com/huitong-bus/huitong/exchange/catalog/entry"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -16,32 +15,33 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
+// The states of an entry, in short.
+const (
+	draft     = cataloguev1.TopicState_TOPIC_STATE_DRAFT
+	submitted = cataloguev1.TopicState_TOPIC_STATE_SUBMITTED
+	returned  = cataloguev1.TopicState_TOPIC_STATE_RETURNED
+	published = cataloguev1.TopicState_TOPIC_STATE_PUBLISHED
+	withdrawn = cataloguev1.TopicState_TOPIC_STATE_WITHDRAWN
+)
+
 // maxTopics bounds the topics of a provider, withdrawn ones too.
 const maxTopics = 10_000
 
-var topicName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,95}$`)
-
-// CreateTopic lists a topic. A department system creates what its participant
-// provides, an operator any. The repeat of a call changes nothing.
+// CreateTopic lists a topic. A department system drafts what its participant
+// provides; what an operator creates is published at once, for it reviews what it
+// writes. The repeat of a call changes nothing.
 func (c *Catalogue) CreateTopic(ctx context.Context, ch Change, t *cataloguev1.Topic) (*cataloguev1.Topic, *journal.Commit, error) {
-	n := &cataloguev1.Topic{
-		Name: t.Name, Title: t.Title, Provider: t.Provider, Contract: t.Contract, SharingClass: t.SharingClass,
-		Conditions: t.Conditions, LegalBasis: t.LegalBasis, UpdateCycle: t.UpdateCycle,
-		DeliveryModes: slices.Clone(t.DeliveryModes), SignatureRequired: t.SignatureRequired,
-		State: cataloguev1.State_STATE_ACTIVE, Partition: c.partition(t.Name),
-	}
+	n := entry.Content(t)
+	n.Partition = c.partition(n.Name)
 	if n.Provider == "" && ch.Actor != nil {
 		n.Provider = ch.Actor.Participant
 	}
-	if err := checkTopic(n); err != nil {
+	if err := checkEntry(n); err != nil {
 		return nil, nil, err
 	}
-	var result *cataloguev1.Topic
-	commit, err := c.Commit(ctx, ch, func(ctx context.Context, w *Write) (err error) {
-		result, err = w.createTopic(ctx, proto.CloneOf(n))
-		return err
+	return c.changeTopic(ctx, ch, func(ctx context.Context, w *Write) (*cataloguev1.Topic, error) {
+		return w.createTopic(ctx, proto.CloneOf(n))
 	})
-	return result, commit, err
 }
 
 // partition gives the partition of a topic's records; it never changes, for the
@@ -50,43 +50,39 @@ func (c *Catalogue) partition(topic string) uint32 {
 	return uint32(uint64(journal.Number(topic)) % uint64(len(c.Journal.Head().Sequences)))
 }
 
-func checkTopic(t *cataloguev1.Topic) error {
+func checkEntry(t *cataloguev1.Topic) error {
 	if verify.OwnTopic(t.Name) {
 		return errReserved()
 	}
-	if !topicName.MatchString(t.Name) || contract.HoldsResidentID(t.Name) {
-		return fault.Field("topic.name", "topic.name",
-			`starts with a lower-case letter or digit, has lower-case letters, digits, "-" and "_", at most 96 of them, and names no person`)
-	}
-	if err := First(
-		Text("topic.title", t.Title, true), Text("topic.contract", t.Contract, true), Text("topic.conditions", t.Conditions, false),
-		Text("topic.legal_basis", t.LegalBasis, t.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED),
-		Text("topic.update_cycle", t.UpdateCycle, false),
-	); err != nil {
-		return err
-	}
-	if _, ok := cataloguev1.SharingClass_name[int32(t.SharingClass)]; !ok || t.SharingClass == 0 {
-		return fault.Field("topic.sharing_class", "topic.sharing_class.required", "is unconditional, conditional or not shared")
-	}
-	modes, err := DeliveryModes("topic.delivery_modes", t.DeliveryModes)
-	t.DeliveryModes = modes
-	return err
+	return First(entry.CheckSecrecy(t), entry.CheckDraft(t))
 }
 
 // DeliveryModes checks delivery modes; none means subscribe and query.
 func DeliveryModes(field string, modes []cataloguev1.DeliveryMode) ([]cataloguev1.DeliveryMode, error) {
-	if len(modes) == 0 {
-		return []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE, cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY}, nil
-	}
-	modes = slices.Clone(modes)
-	slices.Sort(modes)
-	for i, m := range modes {
-		switch {
-		case cataloguev1.DeliveryMode_name[int32(m)] == "", m == 0, i > 0 && modes[i-1] == m:
-			return nil, fault.Field(field, field+".unknown", "names an unknown delivery mode, or one twice")
+	n := entry.Content(&cataloguev1.Topic{DeliveryModes: modes})
+	return n.DeliveryModes, entry.CheckModes(field, n.DeliveryModes)
+}
+
+// changeTopic commits a change of one topic and gives the topic as the actor sees
+// it afterwards, with all its items.
+func (c *Catalogue) changeTopic(ctx context.Context, ch Change, change func(ctx context.Context, w *Write) (*cataloguev1.Topic, error)) (*cataloguev1.Topic, *journal.Commit, error) {
+	var result *cataloguev1.Topic
+	commit, err := c.Commit(ctx, ch, func(ctx context.Context, w *Write) error {
+		t, err := change(ctx, w)
+		if t == nil {
+			return err
 		}
+		k, contractErr := w.NewestContract(ctx, t.Contract)
+		if contractErr != nil {
+			return contractErr
+		}
+		result = withItems(t, k)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	return modes, nil
+	return result, commit, nil
 }
 
 func (w *Write) createTopic(ctx context.Context, t *cataloguev1.Topic) (*cataloguev1.Topic, error) {
@@ -100,67 +96,62 @@ func (w *Write) createTopic(ctx context.Context, t *cataloguev1.Topic) (*catalog
 	if p == nil || p.State != cataloguev1.State_STATE_ACTIVE {
 		return nil, fault.Field("topic.provider", "participant.unknown", "is no active participant")
 	}
-	k, err := row[cataloguev1.Contract](ctx, w.Tx, "SELECT body FROM contracts WHERE name = $1 AND version = 1", t.Contract)
+	k, err := w.contractOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	old, err := w.Topic(ctx, t.Name)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		if proto.Equal(entry.Content(old), entry.Content(t)) || old.Revision != nil && proto.Equal(entry.Content(old.Revision), entry.Content(t)) {
+			return old, errUnchanged
+		}
+		return nil, fault.New(fault.AlreadyExists, "topic.exists", "another topic has that name")
+	}
+	if err := w.room(ctx, t.Provider); err != nil {
+		return nil, err
+	}
+	t.CreatedAt, t.State = w.At(), draft
+	if w.reviewsItself() {
+		if err := w.publish(ctx, t, k); err != nil {
+			return nil, err
+		}
+	}
+	return t, w.putTopic(ctx, t, "create", "")
+}
+
+// contractOf reads the newest version of an entry's contract and leaves of the
+// entry's items what differs from it.
+func (w *Write) contractOf(ctx context.Context, t *cataloguev1.Topic) (*cataloguev1.Contract, error) {
+	k, err := w.NewestContract(ctx, t.Contract)
 	if err != nil {
 		return nil, err
 	}
 	if k == nil {
 		return nil, fault.Field("topic.contract", "contract.unknown", "is not registered; register the contract first")
 	}
-	old, err := w.Topic(ctx, t.Name)
-	if err != nil {
-		return nil, err
-	}
-	t.CreatedAt = w.At()
-	if old != nil {
-		t.CreatedAt = old.CreatedAt
-		if proto.Equal(t, old) {
-			return old, errUnchanged
-		}
-		return nil, fault.New(fault.AlreadyExists, "topic.exists", "another topic has that name")
-	}
-	var provided int
-	if err := w.Tx.QueryRowContext(ctx, "SELECT count(*) FROM topics WHERE provider = $1", t.Provider).Scan(&provided); err != nil {
-		return nil, err
-	}
-	if provided >= maxTopics {
-		return nil, fault.New(fault.TooLarge, "topic.number", "a participant provides at most %d topics", maxTopics)
-	}
-	return t, w.putTopic(ctx, t, "create", "")
+	entry.Trim(t, k)
+	return k, nil
 }
 
-// WithdrawTopic ends the exchange of records on a topic, for good. Its provider
-// may, and an operator.
-func (c *Catalogue) WithdrawTopic(ctx context.Context, ch Change, name, reason string) (*cataloguev1.Topic, *journal.Commit, error) {
-	if err := Reason(reason); err != nil {
-		return nil, nil, err
+// room refuses a topic more where a participant has too many.
+func (w *Write) room(ctx context.Context, provider string) error {
+	var provided int
+	if err := w.Tx.QueryRowContext(ctx, "SELECT count(*) FROM topics WHERE provider = $1", provider).Scan(&provided); err != nil {
+		return err
 	}
-	if verify.OwnTopic(name) {
-		return nil, nil, errReserved()
+	if provided >= maxTopics {
+		return fault.New(fault.TooLarge, "topic.number", "a participant provides at most %d topics", maxTopics)
 	}
-	var result *cataloguev1.Topic
-	commit, err := c.Commit(ctx, ch, func(ctx context.Context, w *Write) error {
-		if w.actor != nil && !w.actor.Roles.Has(identity.Department, identity.Operator) {
-			return fault.New(fault.Denied, "role.department", "topics are withdrawn by their provider or an operator")
-		}
-		t, err := w.Topic(ctx, name)
-		if err != nil {
-			return err
-		}
-		if t == nil {
-			return fault.New(fault.NotFound, "topic.unknown", "the catalogue has no such topic")
-		}
-		if err := w.requireOperatorOr(t.Provider, "topic.owner", "only the topic's provider withdraws it, or an operator"); err != nil {
-			return err
-		}
-		result = t
-		if t.State == cataloguev1.State_STATE_WITHDRAWN {
-			return errUnchanged
-		}
-		t.State = cataloguev1.State_STATE_WITHDRAWN
-		return w.putTopic(ctx, t, "withdraw", reason)
-	})
-	return result, commit, err
+	return nil
+}
+
+// reviewsItself says whether what the actor writes needs no review: an operator's
+// does not, nor the exchange's own.
+func (w *Write) reviewsItself() bool {
+	return w.actor == nil || w.actor.Roles.Has(identity.Operator)
 }
 
 // Topic reads a topic; nil if there is none.
@@ -191,3 +182,17 @@ func (w *Write) putTopic(ctx context.Context, t *cataloguev1.Topic, change, reas
 	}, body)
 	return nil
 }
+
+// withItems gives a topic with all its data items, and its revision with all of
+// its.
+func withItems(t *cataloguev1.Topic, k *cataloguev1.Contract) *cataloguev1.Topic {
+	n := proto.CloneOf(t)
+	n.Items = entry.Items(n, k)
+	if n.Revision != nil {
+		n.Revision.Items = entry.Items(n.Revision, k)
+	}
+	return n
+}
+
+// Code writes a code: a category's, and the number of the entry in it.
+func Code(category string, number int64) string { return fmt.Sprintf("%s/%06d", category, number) }

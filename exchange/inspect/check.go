@@ -102,6 +102,7 @@ type checker struct {
 	replay  replay
 	objects objects
 	cases   caseEntries
+	codes   map[string]string // of catalogue entries: the topic of each
 	layouts layouts
 	persons persons
 	// suspect names several entries; a closer look may yet name the one.
@@ -115,6 +116,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.verify.snapshots = verify.Snapshots{Origin: keyring.Origin(), Key: c.verify.key}
 	c.objects.seen = map[objectID]*object{}
 	c.cases = caseEntries{}
+	c.codes = map[string]string{}
 	c.layouts = layouts{known: map[contractID]*layout{}}
 	return c
 }

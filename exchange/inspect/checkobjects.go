@@ -171,7 +171,7 @@ func (c *checker) checkContracts(ctx context.Context) error {
 }
 
 func (c *checker) checkTopics(ctx context.Context) error {
-	return c.each(ctx, "topics", "SELECT name, provider, version, changed, body FROM topics ORDER BY name", func(rows *sql.Rows) error {
+	err := c.each(ctx, "topics", "SELECT name, provider, version, changed, body FROM topics ORDER BY name", func(rows *sql.Rows) error {
 		var id, provider string
 		var version, changed uint64
 		var body []byte
@@ -182,8 +182,17 @@ func (c *checker) checkTopics(ctx context.Context) error {
 		if err := c.objects.held("topics", objectID{kind: "topic", id: id}, version, changed, body); err != nil {
 			return err
 		}
-		return bodyOf("topics", id, body, func(m *cataloguev1.Topic) bool { return m.Name == id && m.Provider == provider })
+		return bodyOf("topics", id, body, func(m *cataloguev1.Topic) bool {
+			if m.Code != "" {
+				c.codes[m.Code] = id
+			}
+			return m.Name == id && m.Provider == provider
+		})
 	})
+	if err != nil {
+		return err
+	}
+	return c.checkTopicCodes(ctx)
 }
 
 // checkSubscriptions puts a subscription together as the API shows it, which is

@@ -229,7 +229,8 @@ func (w *world) changes(t testing.TB) (changed, certificate uint64) {
 	must(t, err)
 	_, _, err = w.Catalogue.CreateTopic(t.Context(), w.ByOperator(), &cataloguev1.Topic{
 		Name: "old", Title: "old", Provider: catalogtest.Housing, Contract: "huitong.records.v1.Person",
-		SharingClass: cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL,
+		SharingClass: cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, Conditions: "按授权使用",
+		Category: &cataloguev1.Category{Code: "306001", Path: []string{"主题", "民政"}},
 	})
 	must(t, err)
 	_, _, err = w.Catalogue.WithdrawTopic(t.Context(), w.ByOperator(), "old", "演练")

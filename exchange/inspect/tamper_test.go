@@ -62,6 +62,7 @@ func tables(at map[string]uint64) []table {
 			columns: []string{"id", "version", "provider", "applicant", "pending", "agreed", "changed", "body"},
 		},
 		{name: "participant_groups", key: []string{"id"}, columns: []string{"id", "version", "changed", "body"}},
+		{name: "topic_codes", key: []string{"category", "number"}, columns: []string{"category", "number", "topic"}},
 		{name: "grant_use", key: []string{"grant_id"}, columns: []string{"grant_id", "day", "used"}, free: []string{"day", "used"}},
 		{
 			name: "subscriptions", key: []string{"id"}, free: []string{"began", "snapshot", "received", "changed"},

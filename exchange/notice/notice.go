@@ -36,7 +36,7 @@ func topics() []*cataloguev1.Topic {
 			SharingClass:  cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL,
 			Conditions:    "由交换平台自动发布；各部门只订阅到与本部门有关的记录，无需申请",
 			LegalBasis:    "政务数据共享条例",
-			UpdateCycle:   "实时",
+			UpdateCycle:   cataloguev1.UpdateCycle_UPDATE_CYCLE_REAL_TIME,
 			DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE},
 		}
 	}

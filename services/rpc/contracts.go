@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/huitong-bus/huitong/exchange/catalog"
-	"github.com/huitong-bus/huitong/exchange/fault"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
 
@@ -45,50 +44,4 @@ func (s *CatalogueService) ListContracts(ctx context.Context, r *cataloguev1.Lis
 		return nil, err
 	}
 	return &cataloguev1.ListContractsResponse{Contracts: list, NextPageToken: nextPage(list, page, (*cataloguev1.Contract).GetName)}, nil
-}
-
-// CreateTopic implements the service.
-func (s *CatalogueService) CreateTopic(ctx context.Context, r *cataloguev1.CreateTopicRequest) (*cataloguev1.CreateTopicResponse, error) {
-	if r.Topic == nil {
-		return nil, fault.Field("topic", "topic.required", "is required")
-	}
-	t, commit, err := s.Catalogue.CreateTopic(ctx, change(ctx, r.ValidateOnly), r.Topic)
-	if err != nil {
-		return nil, err
-	}
-	return &cataloguev1.CreateTopicResponse{Topic: t, Receipt: receiptOf(commit)}, nil
-}
-
-// GetTopic implements the service.
-func (s *CatalogueService) GetTopic(ctx context.Context, r *cataloguev1.GetTopicRequest) (*cataloguev1.GetTopicResponse, error) {
-	if err := s.Catalogue.MayRead(CallerOf(ctx)); err != nil {
-		return nil, err
-	}
-	t, err := s.Catalogue.Topic(r.Name)
-	if err != nil {
-		return nil, err
-	}
-	return &cataloguev1.GetTopicResponse{Topic: t.Message()}, nil
-}
-
-// ListTopics implements the service.
-func (s *CatalogueService) ListTopics(ctx context.Context, r *cataloguev1.ListTopicsRequest) (*cataloguev1.ListTopicsResponse, error) {
-	page, err := pageOf(r.PageSize, r.PageToken)
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.Catalogue.Topics(ctx, CallerOf(ctx), r.Provider, page)
-	if err != nil {
-		return nil, err
-	}
-	return &cataloguev1.ListTopicsResponse{Topics: list, NextPageToken: nextPage(list, page, (*cataloguev1.Topic).GetName)}, nil
-}
-
-// WithdrawTopic implements the service.
-func (s *CatalogueService) WithdrawTopic(ctx context.Context, r *cataloguev1.WithdrawTopicRequest) (*cataloguev1.WithdrawTopicResponse, error) {
-	t, commit, err := s.Catalogue.WithdrawTopic(ctx, change(ctx, r.ValidateOnly), r.Name, r.Reason)
-	if err != nil {
-		return nil, err
-	}
-	return &cataloguev1.WithdrawTopicResponse{Topic: t, Receipt: receiptOf(commit)}, nil
 }

@@ -136,7 +136,8 @@ func (x *Exchange) Enrol(participant, system string, roles ...cataloguev1.Role) 
 func (x *Exchange) Topic(name, provider string, class cataloguev1.SharingClass) *cataloguev1.Topic {
 	x.T.Helper()
 	t, _, err := x.Catalogue.CreateTopic(x.T.Context(), x.ByOperator(), &cataloguev1.Topic{
-		Name: name, Title: name, Provider: provider, Contract: "huitong.records.v1.Person", SharingClass: class, LegalBasis: "第809号令",
+		Name: name, Title: name, Provider: provider, Contract: "huitong.records.v1.Person", SharingClass: class,
+		Conditions: "按授权使用", LegalBasis: "《政务数据共享条例》第十四条",
 	})
 	must(x.T, err)
 	return t

@@ -18,7 +18,7 @@ func (a *app) topicCommand() *cobra.Command {
 
 func (a *app) topicCreate() *cobra.Command {
 	t := &cataloguev1.Topic{}
-	var class string
+	var class, cycle string
 	var modes []string
 	var dry bool
 	c := &cobra.Command{
@@ -30,6 +30,9 @@ func (a *app) topicCreate() *cobra.Command {
 		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
 			var err error
 			if t.SharingClass, err = enumValue[cataloguev1.SharingClass]("--class", class); err != nil {
+				return err
+			}
+			if t.UpdateCycle, err = enumValue[cataloguev1.UpdateCycle]("--update-cycle", cycle); err != nil {
 				return err
 			}
 			if t.DeliveryModes, err = enumValues[cataloguev1.DeliveryMode]("--mode", modes); err != nil {
@@ -53,7 +56,7 @@ func (a *app) topicCreate() *cobra.Command {
 	f.StringVar(&class, "class", "conditional", "unconditional, conditional or not-shared")
 	f.StringVar(&t.Conditions, "conditions", "", "conditions of use, for conditional sharing")
 	f.StringVar(&t.LegalBasis, "legal-basis", "", "the law or decision by which it is not shared")
-	f.StringVar(&t.UpdateCycle, "update-cycle", "", "how often the records are brought up to date")
+	f.StringVar(&cycle, "update-cycle", "", "how often the records are brought up to date: real-time, day, week, month, quarter, year, irregular")
 	f.StringSliceVar(&modes, "mode", []string{"subscribe", "query"}, "how records may be delivered: subscribe, query, check")
 	f.BoolVar(&t.SignatureRequired, "signature-required", true, "refuse publications that are not signed")
 	_ = c.MarkFlagRequired("contract")
@@ -91,7 +94,7 @@ func (a *app) topicShow() *cobra.Command {
 			t := resp.GetTopic()
 			return a.show(t, pair{"topic", t.GetName()}, pair{"title", t.GetTitle()}, pair{"provider", t.GetProvider()},
 				pair{"contract", t.GetContract()}, pair{"class", enumText(t.GetSharingClass())},
-				pair{"conditions", t.GetConditions()}, pair{"legal basis", t.GetLegalBasis()}, pair{"update cycle", t.GetUpdateCycle()},
+				pair{"conditions", t.GetConditions()}, pair{"legal basis", t.GetLegalBasis()}, pair{"update cycle", enumText(t.GetUpdateCycle())},
 				pair{"delivery", joined(t.GetDeliveryModes())}, pair{"signature", yesNo(t.GetSignatureRequired(), "required", "optional")},
 				pair{"state", enumText(t.GetState())}, pair{"created", when(t.GetCreatedAt())}, pair{"partition", itoa(t.GetPartition())})
 		}),

@@ -407,6 +407,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.correctionRows()...)
 	rows = append(rows, p.deadlineRows()...)
 	rows = append(rows, p.personRows()...)
+	rows = append(rows, p.catalogueRows()...)
 	rows = append(rows, p.checkRows(asked)...)
 	rows = append(rows, p.caseRows()...)
 	return rows

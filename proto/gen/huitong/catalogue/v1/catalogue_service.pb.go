@@ -349,6 +349,245 @@ func (Consent) EnumDescriptor() ([]byte, []int) {
 	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{5}
 }
 
+// TopicState is where a catalogue entry is in its life.
+type TopicState int32
+
+const (
+	TopicState_TOPIC_STATE_UNSPECIFIED TopicState = 0
+	// In force: records may be exchanged on it.
+	TopicState_TOPIC_STATE_PUBLISHED TopicState = 1
+	// The operator reviews it.
+	TopicState_TOPIC_STATE_SUBMITTED TopicState = 2
+	// Nothing is exchanged on it any more, for good.
+	TopicState_TOPIC_STATE_WITHDRAWN TopicState = 3
+	// Its department writes it.
+	TopicState_TOPIC_STATE_DRAFT TopicState = 4
+	// The operator found something wrong; its department writes it anew.
+	TopicState_TOPIC_STATE_RETURNED TopicState = 5
+)
+
+// Enum value maps for TopicState.
+var (
+	TopicState_name = map[int32]string{
+		0: "TOPIC_STATE_UNSPECIFIED",
+		1: "TOPIC_STATE_PUBLISHED",
+		2: "TOPIC_STATE_SUBMITTED",
+		3: "TOPIC_STATE_WITHDRAWN",
+		4: "TOPIC_STATE_DRAFT",
+		5: "TOPIC_STATE_RETURNED",
+	}
+	TopicState_value = map[string]int32{
+		"TOPIC_STATE_UNSPECIFIED": 0,
+		"TOPIC_STATE_PUBLISHED":   1,
+		"TOPIC_STATE_SUBMITTED":   2,
+		"TOPIC_STATE_WITHDRAWN":   3,
+		"TOPIC_STATE_DRAFT":       4,
+		"TOPIC_STATE_RETURNED":    5,
+	}
+)
+
+func (x TopicState) Enum() *TopicState {
+	p := new(TopicState)
+	*p = x
+	return p
+}
+
+func (x TopicState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TopicState) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[6].Descriptor()
+}
+
+func (TopicState) Type() protoreflect.EnumType {
+	return &file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[6]
+}
+
+func (x TopicState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TopicState.Descriptor instead.
+func (TopicState) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{6}
+}
+
+// UpdateCycle is how often the records are brought up to date.
+type UpdateCycle int32
+
+const (
+	UpdateCycle_UPDATE_CYCLE_UNSPECIFIED UpdateCycle = 0
+	UpdateCycle_UPDATE_CYCLE_REAL_TIME   UpdateCycle = 1
+	UpdateCycle_UPDATE_CYCLE_DAY         UpdateCycle = 2
+	UpdateCycle_UPDATE_CYCLE_WEEK        UpdateCycle = 3
+	UpdateCycle_UPDATE_CYCLE_MONTH       UpdateCycle = 4
+	UpdateCycle_UPDATE_CYCLE_QUARTER     UpdateCycle = 5
+	UpdateCycle_UPDATE_CYCLE_YEAR        UpdateCycle = 6
+	UpdateCycle_UPDATE_CYCLE_IRREGULAR   UpdateCycle = 7
+)
+
+// Enum value maps for UpdateCycle.
+var (
+	UpdateCycle_name = map[int32]string{
+		0: "UPDATE_CYCLE_UNSPECIFIED",
+		1: "UPDATE_CYCLE_REAL_TIME",
+		2: "UPDATE_CYCLE_DAY",
+		3: "UPDATE_CYCLE_WEEK",
+		4: "UPDATE_CYCLE_MONTH",
+		5: "UPDATE_CYCLE_QUARTER",
+		6: "UPDATE_CYCLE_YEAR",
+		7: "UPDATE_CYCLE_IRREGULAR",
+	}
+	UpdateCycle_value = map[string]int32{
+		"UPDATE_CYCLE_UNSPECIFIED": 0,
+		"UPDATE_CYCLE_REAL_TIME":   1,
+		"UPDATE_CYCLE_DAY":         2,
+		"UPDATE_CYCLE_WEEK":        3,
+		"UPDATE_CYCLE_MONTH":       4,
+		"UPDATE_CYCLE_QUARTER":     5,
+		"UPDATE_CYCLE_YEAR":        6,
+		"UPDATE_CYCLE_IRREGULAR":   7,
+	}
+)
+
+func (x UpdateCycle) Enum() *UpdateCycle {
+	p := new(UpdateCycle)
+	*p = x
+	return p
+}
+
+func (x UpdateCycle) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UpdateCycle) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[7].Descriptor()
+}
+
+func (UpdateCycle) Type() protoreflect.EnumType {
+	return &file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[7]
+}
+
+func (x UpdateCycle) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UpdateCycle.Descriptor instead.
+func (UpdateCycle) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{7}
+}
+
+// OpenData says whether the data are open to the public.
+type OpenData int32
+
+const (
+	// Not stated: not open.
+	OpenData_OPEN_DATA_UNSPECIFIED OpenData = 0
+	OpenData_OPEN_DATA_NO          OpenData = 1
+	// On application.
+	OpenData_OPEN_DATA_CONDITIONAL OpenData = 2
+	OpenData_OPEN_DATA_YES         OpenData = 3
+)
+
+// Enum value maps for OpenData.
+var (
+	OpenData_name = map[int32]string{
+		0: "OPEN_DATA_UNSPECIFIED",
+		1: "OPEN_DATA_NO",
+		2: "OPEN_DATA_CONDITIONAL",
+		3: "OPEN_DATA_YES",
+	}
+	OpenData_value = map[string]int32{
+		"OPEN_DATA_UNSPECIFIED": 0,
+		"OPEN_DATA_NO":          1,
+		"OPEN_DATA_CONDITIONAL": 2,
+		"OPEN_DATA_YES":         3,
+	}
+)
+
+func (x OpenData) Enum() *OpenData {
+	p := new(OpenData)
+	*p = x
+	return p
+}
+
+func (x OpenData) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OpenData) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[8].Descriptor()
+}
+
+func (OpenData) Type() protoreflect.EnumType {
+	return &file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[8]
+}
+
+func (x OpenData) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OpenData.Descriptor instead.
+func (OpenData) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{8}
+}
+
+// Secrecy is what a classification says of the data. Anything but none keeps
+// them off the exchange: Decree 809, art. 3.
+type Secrecy int32
+
+const (
+	// None.
+	Secrecy_SECRECY_UNSPECIFIED  Secrecy = 0
+	Secrecy_SECRECY_NONE         Secrecy = 1
+	Secrecy_SECRECY_WORK_SECRET  Secrecy = 2
+	Secrecy_SECRECY_STATE_SECRET Secrecy = 3
+)
+
+// Enum value maps for Secrecy.
+var (
+	Secrecy_name = map[int32]string{
+		0: "SECRECY_UNSPECIFIED",
+		1: "SECRECY_NONE",
+		2: "SECRECY_WORK_SECRET",
+		3: "SECRECY_STATE_SECRET",
+	}
+	Secrecy_value = map[string]int32{
+		"SECRECY_UNSPECIFIED":  0,
+		"SECRECY_NONE":         1,
+		"SECRECY_WORK_SECRET":  2,
+		"SECRECY_STATE_SECRET": 3,
+	}
+)
+
+func (x Secrecy) Enum() *Secrecy {
+	p := new(Secrecy)
+	*p = x
+	return p
+}
+
+func (x Secrecy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Secrecy) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[9].Descriptor()
+}
+
+func (Secrecy) Type() protoreflect.EnumType {
+	return &file_huitong_catalogue_v1_catalogue_service_proto_enumTypes[9]
+}
+
+func (x Secrecy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Secrecy.Descriptor instead.
+func (Secrecy) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{9}
+}
+
 type Participant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unified social credit code.
@@ -2530,34 +2769,276 @@ func (x *LinkedItem) GetConsent() Consent {
 	return Consent_CONSENT_UNSPECIFIED
 }
 
+// Category is a place in the catalogue's classification.
+type Category struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 2 to 24 digits; a longer code is below those that it begins with.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Names from the top: class (类), item (项), heading (目), sub-heading (细目).
+	Path          []string `protobuf:"bytes,2,rep,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Category) Reset() {
+	*x = Category{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Category) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Category) ProtoMessage() {}
+
+func (x *Category) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Category.ProtoReflect.Descriptor instead.
+func (*Category) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Category) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Category) GetPath() []string {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+// TopicItem is one data item of a catalogue entry: a top-level field of the
+// contract.
+type TopicItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field's name in the contract.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// For people; the contract's if empty.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// No freer than the entry's, which it is if unspecified.
+	SharingClass SharingClass `protobuf:"varint,3,opt,name=sharing_class,json=sharingClass,proto3,enum=huitong.catalogue.v1.SharingClass" json:"sharing_class,omitempty"`
+	// Level 1 to 4; at least the contract's, which it is if 0.
+	Sensitivity uint32 `protobuf:"varint,4,opt,name=sensitivity,proto3" json:"sensitivity,omitempty"`
+	// Why it is not shared, if it is not; the entry's legal basis if empty.
+	LegalBasis string `protobuf:"bytes,5,opt,name=legal_basis,json=legalBasis,proto3" json:"legal_basis,omitempty"`
+	// From the contract; not read on the way in.
+	Type          string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
+	Number        uint32 `protobuf:"varint,7,opt,name=number,proto3" json:"number,omitempty"`
+	Repeated      bool   `protobuf:"varint,8,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopicItem) Reset() {
+	*x = TopicItem{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopicItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopicItem) ProtoMessage() {}
+
+func (x *TopicItem) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopicItem.ProtoReflect.Descriptor instead.
+func (*TopicItem) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *TopicItem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TopicItem) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *TopicItem) GetSharingClass() SharingClass {
+	if x != nil {
+		return x.SharingClass
+	}
+	return SharingClass_SHARING_CLASS_UNSPECIFIED
+}
+
+func (x *TopicItem) GetSensitivity() uint32 {
+	if x != nil {
+		return x.Sensitivity
+	}
+	return 0
+}
+
+func (x *TopicItem) GetLegalBasis() string {
+	if x != nil {
+		return x.LegalBasis
+	}
+	return ""
+}
+
+func (x *TopicItem) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TopicItem) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *TopicItem) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
+}
+
+// Finding is one thing that a review found wrong.
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path in the entry, such as "conditions"; empty if it is about the whole.
+	Field         string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Finding) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Finding) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// Topic is a catalogue entry, and the records that are exchanged under it.
 type Topic struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Lower-case letters, digits, "-" and "_", at most 96: "hukou-household".
 	Name  string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
 	// The participant that publishes on it.
-	Provider      string         `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
-	Contract      string         `protobuf:"bytes,4,opt,name=contract,proto3" json:"contract,omitempty"`
-	SharingClass  SharingClass   `protobuf:"varint,5,opt,name=sharing_class,json=sharingClass,proto3,enum=huitong.catalogue.v1.SharingClass" json:"sharing_class,omitempty"`
-	Conditions    string         `protobuf:"bytes,6,opt,name=conditions,proto3" json:"conditions,omitempty"`
+	Provider     string       `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
+	Contract     string       `protobuf:"bytes,4,opt,name=contract,proto3" json:"contract,omitempty"`
+	SharingClass SharingClass `protobuf:"varint,5,opt,name=sharing_class,json=sharingClass,proto3,enum=huitong.catalogue.v1.SharingClass" json:"sharing_class,omitempty"`
+	// On which conditions it is shared; required with the class conditional.
+	Conditions string `protobuf:"bytes,6,opt,name=conditions,proto3" json:"conditions,omitempty"`
+	// The law, administrative regulation or State Council decision by which it is
+	// not shared; required with that class, welcome with others.
 	LegalBasis    string         `protobuf:"bytes,7,opt,name=legal_basis,json=legalBasis,proto3" json:"legal_basis,omitempty"`
-	UpdateCycle   string         `protobuf:"bytes,8,opt,name=update_cycle,json=updateCycle,proto3" json:"update_cycle,omitempty"`
 	DeliveryModes []DeliveryMode `protobuf:"varint,9,rep,packed,name=delivery_modes,json=deliveryModes,proto3,enum=huitong.catalogue.v1.DeliveryMode" json:"delivery_modes,omitempty"`
 	// Unsigned publications are refused.
 	SignatureRequired bool                   `protobuf:"varint,10,opt,name=signature_required,json=signatureRequired,proto3" json:"signature_required,omitempty"`
-	State             State                  `protobuf:"varint,11,opt,name=state,proto3,enum=huitong.catalogue.v1.State" json:"state,omitempty"`
+	State             TopicState             `protobuf:"varint,11,opt,name=state,proto3,enum=huitong.catalogue.v1.TopicState" json:"state,omitempty"`
 	CreatedAt         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	Partition         uint32                 `protobuf:"varint,13,opt,name=partition,proto3" json:"partition,omitempty"`
 	// Whose consent every reading needs, whatever it is for.
-	Consent       Consent       `protobuf:"varint,14,opt,name=consent,proto3,enum=huitong.catalogue.v1.Consent" json:"consent,omitempty"`
-	ServiceItems  []*LinkedItem `protobuf:"bytes,15,rep,name=service_items,json=serviceItems,proto3" json:"service_items,omitempty"`
+	Consent      Consent       `protobuf:"varint,14,opt,name=consent,proto3,enum=huitong.catalogue.v1.Consent" json:"consent,omitempty"`
+	ServiceItems []*LinkedItem `protobuf:"bytes,15,rep,name=service_items,json=serviceItems,proto3" json:"service_items,omitempty"`
+	UpdateCycle  UpdateCycle   `protobuf:"varint,16,opt,name=update_cycle,json=updateCycle,proto3,enum=huitong.catalogue.v1.UpdateCycle" json:"update_cycle,omitempty"`
+	Abstract     string        `protobuf:"bytes,17,opt,name=abstract,proto3" json:"abstract,omitempty"`
+	// What form the data have at their source: a database, a spreadsheet, …
+	Format   string    `protobuf:"bytes,18,opt,name=format,proto3" json:"format,omitempty"`
+	Category *Category `protobuf:"bytes,19,opt,name=category,proto3" json:"category,omitempty"`
+	// Category code, "/" and a number that the exchange gives on publication.
+	Code                  string   `protobuf:"bytes,20,opt,name=code,proto3" json:"code,omitempty"`
+	OpenData              OpenData `protobuf:"varint,21,opt,name=open_data,json=openData,proto3,enum=huitong.catalogue.v1.OpenData" json:"open_data,omitempty"`
+	ElectronicCertificate bool     `protobuf:"varint,22,opt,name=electronic_certificate,json=electronicCertificate,proto3" json:"electronic_certificate,omitempty"`
+	Secrecy               Secrecy  `protobuf:"varint,23,opt,name=secrecy,proto3,enum=huitong.catalogue.v1.Secrecy" json:"secrecy,omitempty"`
+	// Data items. On the way in those that differ from the contract and the
+	// entry, on the way out all.
+	Items []*TopicItem `protobuf:"bytes,24,rep,name=items,proto3" json:"items,omitempty"`
+	// What is drafted, under review or returned while this is in force; shown to
+	// the provider, operators and auditors.
+	Revision *Topic `protobuf:"bytes,25,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What the last review found, while it is returned.
+	Findings    []*Finding             `protobuf:"bytes,26,rep,name=findings,proto3" json:"findings,omitempty"`
+	SubmittedAt *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=submitted_at,json=submittedAt,proto3" json:"submitted_at,omitempty"`
+	// When what is in force was published, and how many times one was.
+	PublishedAt   *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=published_at,json=publishedAt,proto3" json:"published_at,omitempty"`
+	Edition       uint32                 `protobuf:"varint,29,opt,name=edition,proto3" json:"edition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Topic) Reset() {
 	*x = Topic{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2569,7 +3050,7 @@ func (x *Topic) String() string {
 func (*Topic) ProtoMessage() {}
 
 func (x *Topic) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[35]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2582,7 +3063,7 @@ func (x *Topic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topic.ProtoReflect.Descriptor instead.
 func (*Topic) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{35}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Topic) GetName() string {
@@ -2634,13 +3115,6 @@ func (x *Topic) GetLegalBasis() string {
 	return ""
 }
 
-func (x *Topic) GetUpdateCycle() string {
-	if x != nil {
-		return x.UpdateCycle
-	}
-	return ""
-}
-
 func (x *Topic) GetDeliveryModes() []DeliveryMode {
 	if x != nil {
 		return x.DeliveryModes
@@ -2655,11 +3129,11 @@ func (x *Topic) GetSignatureRequired() bool {
 	return false
 }
 
-func (x *Topic) GetState() State {
+func (x *Topic) GetState() TopicState {
 	if x != nil {
 		return x.State
 	}
-	return State_STATE_UNSPECIFIED
+	return TopicState_TOPIC_STATE_UNSPECIFIED
 }
 
 func (x *Topic) GetCreatedAt() *timestamppb.Timestamp {
@@ -2690,6 +3164,104 @@ func (x *Topic) GetServiceItems() []*LinkedItem {
 	return nil
 }
 
+func (x *Topic) GetUpdateCycle() UpdateCycle {
+	if x != nil {
+		return x.UpdateCycle
+	}
+	return UpdateCycle_UPDATE_CYCLE_UNSPECIFIED
+}
+
+func (x *Topic) GetAbstract() string {
+	if x != nil {
+		return x.Abstract
+	}
+	return ""
+}
+
+func (x *Topic) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *Topic) GetCategory() *Category {
+	if x != nil {
+		return x.Category
+	}
+	return nil
+}
+
+func (x *Topic) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Topic) GetOpenData() OpenData {
+	if x != nil {
+		return x.OpenData
+	}
+	return OpenData_OPEN_DATA_UNSPECIFIED
+}
+
+func (x *Topic) GetElectronicCertificate() bool {
+	if x != nil {
+		return x.ElectronicCertificate
+	}
+	return false
+}
+
+func (x *Topic) GetSecrecy() Secrecy {
+	if x != nil {
+		return x.Secrecy
+	}
+	return Secrecy_SECRECY_UNSPECIFIED
+}
+
+func (x *Topic) GetItems() []*TopicItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *Topic) GetRevision() *Topic {
+	if x != nil {
+		return x.Revision
+	}
+	return nil
+}
+
+func (x *Topic) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *Topic) GetSubmittedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SubmittedAt
+	}
+	return nil
+}
+
+func (x *Topic) GetPublishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishedAt
+	}
+	return nil
+}
+
+func (x *Topic) GetEdition() uint32 {
+	if x != nil {
+		return x.Edition
+	}
+	return 0
+}
+
 type CreateTopicRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Topic         *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
@@ -2700,7 +3272,7 @@ type CreateTopicRequest struct {
 
 func (x *CreateTopicRequest) Reset() {
 	*x = CreateTopicRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +3284,7 @@ func (x *CreateTopicRequest) String() string {
 func (*CreateTopicRequest) ProtoMessage() {}
 
 func (x *CreateTopicRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[36]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +3297,7 @@ func (x *CreateTopicRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopicRequest.ProtoReflect.Descriptor instead.
 func (*CreateTopicRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{36}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CreateTopicRequest) GetTopic() *Topic {
@@ -2752,7 +3324,7 @@ type CreateTopicResponse struct {
 
 func (x *CreateTopicResponse) Reset() {
 	*x = CreateTopicResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +3336,7 @@ func (x *CreateTopicResponse) String() string {
 func (*CreateTopicResponse) ProtoMessage() {}
 
 func (x *CreateTopicResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[37]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +3349,7 @@ func (x *CreateTopicResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTopicResponse.ProtoReflect.Descriptor instead.
 func (*CreateTopicResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{37}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateTopicResponse) GetTopic() *Topic {
@@ -2794,6 +3366,345 @@ func (x *CreateTopicResponse) GetReceipt() *v1.Receipt {
 	return nil
 }
 
+type UpdateTopicRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole entry as it is to be; provider and contract may be left out.
+	Topic         *Topic `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	ValidateOnly  bool   `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTopicRequest) Reset() {
+	*x = UpdateTopicRequest{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTopicRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTopicRequest) ProtoMessage() {}
+
+func (x *UpdateTopicRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTopicRequest.ProtoReflect.Descriptor instead.
+func (*UpdateTopicRequest) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *UpdateTopicRequest) GetTopic() *Topic {
+	if x != nil {
+		return x.Topic
+	}
+	return nil
+}
+
+func (x *UpdateTopicRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type UpdateTopicResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topic         *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Receipt       *v1.Receipt            `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateTopicResponse) Reset() {
+	*x = UpdateTopicResponse{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateTopicResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateTopicResponse) ProtoMessage() {}
+
+func (x *UpdateTopicResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateTopicResponse.ProtoReflect.Descriptor instead.
+func (*UpdateTopicResponse) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UpdateTopicResponse) GetTopic() *Topic {
+	if x != nil {
+		return x.Topic
+	}
+	return nil
+}
+
+func (x *UpdateTopicResponse) GetReceipt() *v1.Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type SubmitTopicRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	ValidateOnly  bool                   `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitTopicRequest) Reset() {
+	*x = SubmitTopicRequest{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitTopicRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitTopicRequest) ProtoMessage() {}
+
+func (x *SubmitTopicRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitTopicRequest.ProtoReflect.Descriptor instead.
+func (*SubmitTopicRequest) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *SubmitTopicRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SubmitTopicRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type SubmitTopicResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topic         *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Receipt       *v1.Receipt            `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubmitTopicResponse) Reset() {
+	*x = SubmitTopicResponse{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubmitTopicResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubmitTopicResponse) ProtoMessage() {}
+
+func (x *SubmitTopicResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubmitTopicResponse.ProtoReflect.Descriptor instead.
+func (*SubmitTopicResponse) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *SubmitTopicResponse) GetTopic() *Topic {
+	if x != nil {
+		return x.Topic
+	}
+	return nil
+}
+
+func (x *SubmitTopicResponse) GetReceipt() *v1.Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type ReviewTopicRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Either publish, or findings: all of them at once.
+	Publish       bool       `protobuf:"varint,2,opt,name=publish,proto3" json:"publish,omitempty"`
+	Findings      []*Finding `protobuf:"bytes,3,rep,name=findings,proto3" json:"findings,omitempty"`
+	ValidateOnly  bool       `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewTopicRequest) Reset() {
+	*x = ReviewTopicRequest{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewTopicRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewTopicRequest) ProtoMessage() {}
+
+func (x *ReviewTopicRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewTopicRequest.ProtoReflect.Descriptor instead.
+func (*ReviewTopicRequest) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ReviewTopicRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReviewTopicRequest) GetPublish() bool {
+	if x != nil {
+		return x.Publish
+	}
+	return false
+}
+
+func (x *ReviewTopicRequest) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *ReviewTopicRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type ReviewTopicResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Topic   *Topic                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Receipt *v1.Receipt            `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// The review came after its two working days.
+	Late          bool `protobuf:"varint,3,opt,name=late,proto3" json:"late,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewTopicResponse) Reset() {
+	*x = ReviewTopicResponse{}
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewTopicResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewTopicResponse) ProtoMessage() {}
+
+func (x *ReviewTopicResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewTopicResponse.ProtoReflect.Descriptor instead.
+func (*ReviewTopicResponse) Descriptor() ([]byte, []int) {
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ReviewTopicResponse) GetTopic() *Topic {
+	if x != nil {
+		return x.Topic
+	}
+	return nil
+}
+
+func (x *ReviewTopicResponse) GetReceipt() *v1.Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *ReviewTopicResponse) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
 type GetTopicRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2803,7 +3714,7 @@ type GetTopicRequest struct {
 
 func (x *GetTopicRequest) Reset() {
 	*x = GetTopicRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2815,7 +3726,7 @@ func (x *GetTopicRequest) String() string {
 func (*GetTopicRequest) ProtoMessage() {}
 
 func (x *GetTopicRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[38]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2828,7 +3739,7 @@ func (x *GetTopicRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopicRequest.ProtoReflect.Descriptor instead.
 func (*GetTopicRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{38}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetTopicRequest) GetName() string {
@@ -2847,7 +3758,7 @@ type GetTopicResponse struct {
 
 func (x *GetTopicResponse) Reset() {
 	*x = GetTopicResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2859,7 +3770,7 @@ func (x *GetTopicResponse) String() string {
 func (*GetTopicResponse) ProtoMessage() {}
 
 func (x *GetTopicResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[39]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2872,7 +3783,7 @@ func (x *GetTopicResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTopicResponse.ProtoReflect.Descriptor instead.
 func (*GetTopicResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{39}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetTopicResponse) GetTopic() *Topic {
@@ -2882,18 +3793,29 @@ func (x *GetTopicResponse) GetTopic() *Topic {
 	return nil
 }
 
+// What is empty does not narrow the list.
 type ListTopicsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Provider      string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
-	PageSize      uint32                 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Provider  string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	PageSize  uint32                 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The beginning of the category's code.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// Words, all of which stand in name, title, abstract, code, category or the
+	// data items' titles.
+	Text string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	// Of the entry or of its revision.
+	State        TopicState   `protobuf:"varint,6,opt,name=state,proto3,enum=huitong.catalogue.v1.TopicState" json:"state,omitempty"`
+	SharingClass SharingClass `protobuf:"varint,7,opt,name=sharing_class,json=sharingClass,proto3,enum=huitong.catalogue.v1.SharingClass" json:"sharing_class,omitempty"`
+	// Code of a linked service item.
+	ServiceItem   string `protobuf:"bytes,8,opt,name=service_item,json=serviceItem,proto3" json:"service_item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListTopicsRequest) Reset() {
 	*x = ListTopicsRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2905,7 +3827,7 @@ func (x *ListTopicsRequest) String() string {
 func (*ListTopicsRequest) ProtoMessage() {}
 
 func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[40]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2918,7 +3840,7 @@ func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsRequest.ProtoReflect.Descriptor instead.
 func (*ListTopicsRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{40}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListTopicsRequest) GetProvider() string {
@@ -2942,6 +3864,41 @@ func (x *ListTopicsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListTopicsRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ListTopicsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListTopicsRequest) GetState() TopicState {
+	if x != nil {
+		return x.State
+	}
+	return TopicState_TOPIC_STATE_UNSPECIFIED
+}
+
+func (x *ListTopicsRequest) GetSharingClass() SharingClass {
+	if x != nil {
+		return x.SharingClass
+	}
+	return SharingClass_SHARING_CLASS_UNSPECIFIED
+}
+
+func (x *ListTopicsRequest) GetServiceItem() string {
+	if x != nil {
+		return x.ServiceItem
+	}
+	return ""
+}
+
 type ListTopicsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Topics        []*Topic               `protobuf:"bytes,1,rep,name=topics,proto3" json:"topics,omitempty"`
@@ -2952,7 +3909,7 @@ type ListTopicsResponse struct {
 
 func (x *ListTopicsResponse) Reset() {
 	*x = ListTopicsResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2964,7 +3921,7 @@ func (x *ListTopicsResponse) String() string {
 func (*ListTopicsResponse) ProtoMessage() {}
 
 func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[41]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2977,7 +3934,7 @@ func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsResponse.ProtoReflect.Descriptor instead.
 func (*ListTopicsResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{41}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListTopicsResponse) GetTopics() []*Topic {
@@ -3005,7 +3962,7 @@ type WithdrawTopicRequest struct {
 
 func (x *WithdrawTopicRequest) Reset() {
 	*x = WithdrawTopicRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3017,7 +3974,7 @@ func (x *WithdrawTopicRequest) String() string {
 func (*WithdrawTopicRequest) ProtoMessage() {}
 
 func (x *WithdrawTopicRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[42]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3030,7 +3987,7 @@ func (x *WithdrawTopicRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawTopicRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawTopicRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{42}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *WithdrawTopicRequest) GetName() string {
@@ -3064,7 +4021,7 @@ type WithdrawTopicResponse struct {
 
 func (x *WithdrawTopicResponse) Reset() {
 	*x = WithdrawTopicResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3076,7 +4033,7 @@ func (x *WithdrawTopicResponse) String() string {
 func (*WithdrawTopicResponse) ProtoMessage() {}
 
 func (x *WithdrawTopicResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[43]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3089,7 +4046,7 @@ func (x *WithdrawTopicResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawTopicResponse.ProtoReflect.Descriptor instead.
 func (*WithdrawTopicResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{43}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WithdrawTopicResponse) GetTopic() *Topic {
@@ -3114,7 +4071,7 @@ type GetCallerRequest struct {
 
 func (x *GetCallerRequest) Reset() {
 	*x = GetCallerRequest{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3126,7 +4083,7 @@ func (x *GetCallerRequest) String() string {
 func (*GetCallerRequest) ProtoMessage() {}
 
 func (x *GetCallerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[44]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3139,7 +4096,7 @@ func (x *GetCallerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCallerRequest.ProtoReflect.Descriptor instead.
 func (*GetCallerRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{44}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{53}
 }
 
 type GetCallerResponse struct {
@@ -3156,7 +4113,7 @@ type GetCallerResponse struct {
 
 func (x *GetCallerResponse) Reset() {
 	*x = GetCallerResponse{}
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[45]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +4125,7 @@ func (x *GetCallerResponse) String() string {
 func (*GetCallerResponse) ProtoMessage() {}
 
 func (x *GetCallerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[45]
+	mi := &file_huitong_catalogue_v1_catalogue_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +4138,7 @@ func (x *GetCallerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCallerResponse.ProtoReflect.Descriptor instead.
 func (*GetCallerResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{45}
+	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetCallerResponse) GetSystem() *System {
@@ -3375,7 +4332,24 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"LinkedItem\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x127\n" +
-	"\aconsent\x18\x03 \x01(\x0e2\x1d.huitong.catalogue.v1.ConsentR\aconsent\"\x9c\x05\n" +
+	"\aconsent\x18\x03 \x01(\x0e2\x1d.huitong.catalogue.v1.ConsentR\aconsent\"2\n" +
+	"\bCategory\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04path\x18\x02 \x03(\tR\x04path\"\x89\x02\n" +
+	"\tTopicItem\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12G\n" +
+	"\rsharing_class\x18\x03 \x01(\x0e2\".huitong.catalogue.v1.SharingClassR\fsharingClass\x12 \n" +
+	"\vsensitivity\x18\x04 \x01(\rR\vsensitivity\x12\x1f\n" +
+	"\vlegal_basis\x18\x05 \x01(\tR\n" +
+	"legalBasis\x12\x12\n" +
+	"\x04type\x18\x06 \x01(\tR\x04type\x12\x16\n" +
+	"\x06number\x18\a \x01(\rR\x06number\x12\x1a\n" +
+	"\brepeated\x18\b \x01(\bR\brepeated\"9\n" +
+	"\aFinding\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xbe\n" +
+	"\n" +
 	"\x05Topic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
@@ -3386,32 +4360,71 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"conditions\x18\x06 \x01(\tR\n" +
 	"conditions\x12\x1f\n" +
 	"\vlegal_basis\x18\a \x01(\tR\n" +
-	"legalBasis\x12!\n" +
-	"\fupdate_cycle\x18\b \x01(\tR\vupdateCycle\x12I\n" +
+	"legalBasis\x12I\n" +
 	"\x0edelivery_modes\x18\t \x03(\x0e2\".huitong.catalogue.v1.DeliveryModeR\rdeliveryModes\x12-\n" +
 	"\x12signature_required\x18\n" +
-	" \x01(\bR\x11signatureRequired\x121\n" +
-	"\x05state\x18\v \x01(\x0e2\x1b.huitong.catalogue.v1.StateR\x05state\x129\n" +
+	" \x01(\bR\x11signatureRequired\x126\n" +
+	"\x05state\x18\v \x01(\x0e2 .huitong.catalogue.v1.TopicStateR\x05state\x129\n" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1c\n" +
 	"\tpartition\x18\r \x01(\rR\tpartition\x127\n" +
 	"\aconsent\x18\x0e \x01(\x0e2\x1d.huitong.catalogue.v1.ConsentR\aconsent\x12E\n" +
-	"\rservice_items\x18\x0f \x03(\v2 .huitong.catalogue.v1.LinkedItemR\fserviceItems\"l\n" +
+	"\rservice_items\x18\x0f \x03(\v2 .huitong.catalogue.v1.LinkedItemR\fserviceItems\x12D\n" +
+	"\fupdate_cycle\x18\x10 \x01(\x0e2!.huitong.catalogue.v1.UpdateCycleR\vupdateCycle\x12\x1a\n" +
+	"\babstract\x18\x11 \x01(\tR\babstract\x12\x16\n" +
+	"\x06format\x18\x12 \x01(\tR\x06format\x12:\n" +
+	"\bcategory\x18\x13 \x01(\v2\x1e.huitong.catalogue.v1.CategoryR\bcategory\x12\x12\n" +
+	"\x04code\x18\x14 \x01(\tR\x04code\x12;\n" +
+	"\topen_data\x18\x15 \x01(\x0e2\x1e.huitong.catalogue.v1.OpenDataR\bopenData\x125\n" +
+	"\x16electronic_certificate\x18\x16 \x01(\bR\x15electronicCertificate\x127\n" +
+	"\asecrecy\x18\x17 \x01(\x0e2\x1d.huitong.catalogue.v1.SecrecyR\asecrecy\x125\n" +
+	"\x05items\x18\x18 \x03(\v2\x1f.huitong.catalogue.v1.TopicItemR\x05items\x127\n" +
+	"\brevision\x18\x19 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\brevision\x129\n" +
+	"\bfindings\x18\x1a \x03(\v2\x1d.huitong.catalogue.v1.FindingR\bfindings\x12=\n" +
+	"\fsubmitted_at\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\vsubmittedAt\x12=\n" +
+	"\fpublished_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\vpublishedAt\x12\x18\n" +
+	"\aedition\x18\x1d \x01(\rR\aeditionJ\x04\b\b\x10\t\"l\n" +
 	"\x12CreateTopicRequest\x121\n" +
 	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x12#\n" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x80\x01\n" +
 	"\x13CreateTopicResponse\x121\n" +
 	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x126\n" +
-	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\"%\n" +
+	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\"l\n" +
+	"\x12UpdateTopicRequest\x121\n" +
+	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x80\x01\n" +
+	"\x13UpdateTopicResponse\x121\n" +
+	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x126\n" +
+	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\"M\n" +
+	"\x12SubmitTopicRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x80\x01\n" +
+	"\x13SubmitTopicResponse\x121\n" +
+	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x126\n" +
+	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\"\xa2\x01\n" +
+	"\x12ReviewTopicRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\apublish\x18\x02 \x01(\bR\apublish\x129\n" +
+	"\bfindings\x18\x03 \x03(\v2\x1d.huitong.catalogue.v1.FindingR\bfindings\x12#\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\x94\x01\n" +
+	"\x13ReviewTopicResponse\x121\n" +
+	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x126\n" +
+	"\areceipt\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\x12\x12\n" +
+	"\x04late\x18\x03 \x01(\bR\x04late\"%\n" +
 	"\x0fGetTopicRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"E\n" +
 	"\x10GetTopicResponse\x121\n" +
-	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\"k\n" +
+	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\"\xbf\x02\n" +
 	"\x11ListTopicsRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\x126\n" +
+	"\x05state\x18\x06 \x01(\x0e2 .huitong.catalogue.v1.TopicStateR\x05state\x12G\n" +
+	"\rsharing_class\x18\a \x01(\x0e2\".huitong.catalogue.v1.SharingClassR\fsharingClass\x12!\n" +
+	"\fservice_item\x18\b \x01(\tR\vserviceItem\"q\n" +
 	"\x12ListTopicsResponse\x123\n" +
 	"\x06topics\x18\x01 \x03(\v2\x1b.huitong.catalogue.v1.TopicR\x06topics\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"g\n" +
@@ -3460,7 +4473,34 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"\aConsent\x12\x17\n" +
 	"\x13CONSENT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCONSENT_SUBJECT\x10\x01\x12\x17\n" +
-	"\x13CONSENT_EVERY_ADULT\x10\x022\x8e\x10\n" +
+	"\x13CONSENT_EVERY_ADULT\x10\x02*\xab\x01\n" +
+	"\n" +
+	"TopicState\x12\x1b\n" +
+	"\x17TOPIC_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15TOPIC_STATE_PUBLISHED\x10\x01\x12\x19\n" +
+	"\x15TOPIC_STATE_SUBMITTED\x10\x02\x12\x19\n" +
+	"\x15TOPIC_STATE_WITHDRAWN\x10\x03\x12\x15\n" +
+	"\x11TOPIC_STATE_DRAFT\x10\x04\x12\x18\n" +
+	"\x14TOPIC_STATE_RETURNED\x10\x05*\xd9\x01\n" +
+	"\vUpdateCycle\x12\x1c\n" +
+	"\x18UPDATE_CYCLE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16UPDATE_CYCLE_REAL_TIME\x10\x01\x12\x14\n" +
+	"\x10UPDATE_CYCLE_DAY\x10\x02\x12\x15\n" +
+	"\x11UPDATE_CYCLE_WEEK\x10\x03\x12\x16\n" +
+	"\x12UPDATE_CYCLE_MONTH\x10\x04\x12\x18\n" +
+	"\x14UPDATE_CYCLE_QUARTER\x10\x05\x12\x15\n" +
+	"\x11UPDATE_CYCLE_YEAR\x10\x06\x12\x1a\n" +
+	"\x16UPDATE_CYCLE_IRREGULAR\x10\a*e\n" +
+	"\bOpenData\x12\x19\n" +
+	"\x15OPEN_DATA_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fOPEN_DATA_NO\x10\x01\x12\x19\n" +
+	"\x15OPEN_DATA_CONDITIONAL\x10\x02\x12\x11\n" +
+	"\rOPEN_DATA_YES\x10\x03*g\n" +
+	"\aSecrecy\x12\x17\n" +
+	"\x13SECRECY_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSECRECY_NONE\x10\x01\x12\x17\n" +
+	"\x13SECRECY_WORK_SECRET\x10\x02\x12\x18\n" +
+	"\x14SECRECY_STATE_SECRET\x10\x032\xba\x12\n" +
 	"\x10CatalogueService\x12z\n" +
 	"\x13RegisterParticipant\x120.huitong.catalogue.v1.RegisterParticipantRequest\x1a1.huitong.catalogue.v1.RegisterParticipantResponse\x12q\n" +
 	"\x10ListParticipants\x12-.huitong.catalogue.v1.ListParticipantsRequest\x1a..huitong.catalogue.v1.ListParticipantsResponse\x12w\n" +
@@ -3476,7 +4516,10 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"\x10RegisterContract\x12-.huitong.catalogue.v1.RegisterContractRequest\x1a..huitong.catalogue.v1.RegisterContractResponse\x12b\n" +
 	"\vGetContract\x12(.huitong.catalogue.v1.GetContractRequest\x1a).huitong.catalogue.v1.GetContractResponse\x12h\n" +
 	"\rListContracts\x12*.huitong.catalogue.v1.ListContractsRequest\x1a+.huitong.catalogue.v1.ListContractsResponse\x12b\n" +
-	"\vCreateTopic\x12(.huitong.catalogue.v1.CreateTopicRequest\x1a).huitong.catalogue.v1.CreateTopicResponse\x12Y\n" +
+	"\vCreateTopic\x12(.huitong.catalogue.v1.CreateTopicRequest\x1a).huitong.catalogue.v1.CreateTopicResponse\x12b\n" +
+	"\vUpdateTopic\x12(.huitong.catalogue.v1.UpdateTopicRequest\x1a).huitong.catalogue.v1.UpdateTopicResponse\x12b\n" +
+	"\vSubmitTopic\x12(.huitong.catalogue.v1.SubmitTopicRequest\x1a).huitong.catalogue.v1.SubmitTopicResponse\x12b\n" +
+	"\vReviewTopic\x12(.huitong.catalogue.v1.ReviewTopicRequest\x1a).huitong.catalogue.v1.ReviewTopicResponse\x12Y\n" +
 	"\bGetTopic\x12%.huitong.catalogue.v1.GetTopicRequest\x1a&.huitong.catalogue.v1.GetTopicResponse\x12_\n" +
 	"\n" +
 	"ListTopics\x12'.huitong.catalogue.v1.ListTopicsRequest\x1a(.huitong.catalogue.v1.ListTopicsResponse\x12h\n" +
@@ -3496,8 +4539,8 @@ func file_huitong_catalogue_v1_catalogue_service_proto_rawDescGZIP() []byte {
 	return file_huitong_catalogue_v1_catalogue_service_proto_rawDescData
 }
 
-var file_huitong_catalogue_v1_catalogue_service_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_huitong_catalogue_v1_catalogue_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_huitong_catalogue_v1_catalogue_service_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_huitong_catalogue_v1_catalogue_service_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_huitong_catalogue_v1_catalogue_service_proto_goTypes = []any{
 	(State)(0),                          // 0: huitong.catalogue.v1.State
 	(Role)(0),                           // 1: huitong.catalogue.v1.Role
@@ -3505,154 +4548,193 @@ var file_huitong_catalogue_v1_catalogue_service_proto_goTypes = []any{
 	(SharingClass)(0),                   // 3: huitong.catalogue.v1.SharingClass
 	(DeliveryMode)(0),                   // 4: huitong.catalogue.v1.DeliveryMode
 	(Consent)(0),                        // 5: huitong.catalogue.v1.Consent
-	(*Participant)(nil),                 // 6: huitong.catalogue.v1.Participant
-	(*RegisterParticipantRequest)(nil),  // 7: huitong.catalogue.v1.RegisterParticipantRequest
-	(*RegisterParticipantResponse)(nil), // 8: huitong.catalogue.v1.RegisterParticipantResponse
-	(*ListParticipantsRequest)(nil),     // 9: huitong.catalogue.v1.ListParticipantsRequest
-	(*ListParticipantsResponse)(nil),    // 10: huitong.catalogue.v1.ListParticipantsResponse
-	(*SuspendParticipantRequest)(nil),   // 11: huitong.catalogue.v1.SuspendParticipantRequest
-	(*SuspendParticipantResponse)(nil),  // 12: huitong.catalogue.v1.SuspendParticipantResponse
-	(*ResumeParticipantRequest)(nil),    // 13: huitong.catalogue.v1.ResumeParticipantRequest
-	(*ResumeParticipantResponse)(nil),   // 14: huitong.catalogue.v1.ResumeParticipantResponse
-	(*System)(nil),                      // 15: huitong.catalogue.v1.System
-	(*Certificate)(nil),                 // 16: huitong.catalogue.v1.Certificate
-	(*EnrolSystemRequest)(nil),          // 17: huitong.catalogue.v1.EnrolSystemRequest
-	(*EnrolSystemResponse)(nil),         // 18: huitong.catalogue.v1.EnrolSystemResponse
-	(*ListSystemsRequest)(nil),          // 19: huitong.catalogue.v1.ListSystemsRequest
-	(*ListSystemsResponse)(nil),         // 20: huitong.catalogue.v1.ListSystemsResponse
-	(*RenewCertificateRequest)(nil),     // 21: huitong.catalogue.v1.RenewCertificateRequest
-	(*RenewCertificateResponse)(nil),    // 22: huitong.catalogue.v1.RenewCertificateResponse
-	(*RevokeCertificateRequest)(nil),    // 23: huitong.catalogue.v1.RevokeCertificateRequest
-	(*RevokeCertificateResponse)(nil),   // 24: huitong.catalogue.v1.RevokeCertificateResponse
-	(*ListCertificatesRequest)(nil),     // 25: huitong.catalogue.v1.ListCertificatesRequest
-	(*ListCertificatesResponse)(nil),    // 26: huitong.catalogue.v1.ListCertificatesResponse
-	(*SuspendSystemRequest)(nil),        // 27: huitong.catalogue.v1.SuspendSystemRequest
-	(*SuspendSystemResponse)(nil),       // 28: huitong.catalogue.v1.SuspendSystemResponse
-	(*ResumeSystemRequest)(nil),         // 29: huitong.catalogue.v1.ResumeSystemRequest
-	(*ResumeSystemResponse)(nil),        // 30: huitong.catalogue.v1.ResumeSystemResponse
-	(*Contract)(nil),                    // 31: huitong.catalogue.v1.Contract
-	(*DataItem)(nil),                    // 32: huitong.catalogue.v1.DataItem
-	(*ContractFinding)(nil),             // 33: huitong.catalogue.v1.ContractFinding
-	(*RegisterContractRequest)(nil),     // 34: huitong.catalogue.v1.RegisterContractRequest
-	(*RegisterContractResponse)(nil),    // 35: huitong.catalogue.v1.RegisterContractResponse
-	(*GetContractRequest)(nil),          // 36: huitong.catalogue.v1.GetContractRequest
-	(*GetContractResponse)(nil),         // 37: huitong.catalogue.v1.GetContractResponse
-	(*ListContractsRequest)(nil),        // 38: huitong.catalogue.v1.ListContractsRequest
-	(*ListContractsResponse)(nil),       // 39: huitong.catalogue.v1.ListContractsResponse
-	(*LinkedItem)(nil),                  // 40: huitong.catalogue.v1.LinkedItem
-	(*Topic)(nil),                       // 41: huitong.catalogue.v1.Topic
-	(*CreateTopicRequest)(nil),          // 42: huitong.catalogue.v1.CreateTopicRequest
-	(*CreateTopicResponse)(nil),         // 43: huitong.catalogue.v1.CreateTopicResponse
-	(*GetTopicRequest)(nil),             // 44: huitong.catalogue.v1.GetTopicRequest
-	(*GetTopicResponse)(nil),            // 45: huitong.catalogue.v1.GetTopicResponse
-	(*ListTopicsRequest)(nil),           // 46: huitong.catalogue.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),          // 47: huitong.catalogue.v1.ListTopicsResponse
-	(*WithdrawTopicRequest)(nil),        // 48: huitong.catalogue.v1.WithdrawTopicRequest
-	(*WithdrawTopicResponse)(nil),       // 49: huitong.catalogue.v1.WithdrawTopicResponse
-	(*GetCallerRequest)(nil),            // 50: huitong.catalogue.v1.GetCallerRequest
-	(*GetCallerResponse)(nil),           // 51: huitong.catalogue.v1.GetCallerResponse
-	(*timestamppb.Timestamp)(nil),       // 52: google.protobuf.Timestamp
-	(*v1.Receipt)(nil),                  // 53: huitong.exchange.v1.Receipt
+	(TopicState)(0),                     // 6: huitong.catalogue.v1.TopicState
+	(UpdateCycle)(0),                    // 7: huitong.catalogue.v1.UpdateCycle
+	(OpenData)(0),                       // 8: huitong.catalogue.v1.OpenData
+	(Secrecy)(0),                        // 9: huitong.catalogue.v1.Secrecy
+	(*Participant)(nil),                 // 10: huitong.catalogue.v1.Participant
+	(*RegisterParticipantRequest)(nil),  // 11: huitong.catalogue.v1.RegisterParticipantRequest
+	(*RegisterParticipantResponse)(nil), // 12: huitong.catalogue.v1.RegisterParticipantResponse
+	(*ListParticipantsRequest)(nil),     // 13: huitong.catalogue.v1.ListParticipantsRequest
+	(*ListParticipantsResponse)(nil),    // 14: huitong.catalogue.v1.ListParticipantsResponse
+	(*SuspendParticipantRequest)(nil),   // 15: huitong.catalogue.v1.SuspendParticipantRequest
+	(*SuspendParticipantResponse)(nil),  // 16: huitong.catalogue.v1.SuspendParticipantResponse
+	(*ResumeParticipantRequest)(nil),    // 17: huitong.catalogue.v1.ResumeParticipantRequest
+	(*ResumeParticipantResponse)(nil),   // 18: huitong.catalogue.v1.ResumeParticipantResponse
+	(*System)(nil),                      // 19: huitong.catalogue.v1.System
+	(*Certificate)(nil),                 // 20: huitong.catalogue.v1.Certificate
+	(*EnrolSystemRequest)(nil),          // 21: huitong.catalogue.v1.EnrolSystemRequest
+	(*EnrolSystemResponse)(nil),         // 22: huitong.catalogue.v1.EnrolSystemResponse
+	(*ListSystemsRequest)(nil),          // 23: huitong.catalogue.v1.ListSystemsRequest
+	(*ListSystemsResponse)(nil),         // 24: huitong.catalogue.v1.ListSystemsResponse
+	(*RenewCertificateRequest)(nil),     // 25: huitong.catalogue.v1.RenewCertificateRequest
+	(*RenewCertificateResponse)(nil),    // 26: huitong.catalogue.v1.RenewCertificateResponse
+	(*RevokeCertificateRequest)(nil),    // 27: huitong.catalogue.v1.RevokeCertificateRequest
+	(*RevokeCertificateResponse)(nil),   // 28: huitong.catalogue.v1.RevokeCertificateResponse
+	(*ListCertificatesRequest)(nil),     // 29: huitong.catalogue.v1.ListCertificatesRequest
+	(*ListCertificatesResponse)(nil),    // 30: huitong.catalogue.v1.ListCertificatesResponse
+	(*SuspendSystemRequest)(nil),        // 31: huitong.catalogue.v1.SuspendSystemRequest
+	(*SuspendSystemResponse)(nil),       // 32: huitong.catalogue.v1.SuspendSystemResponse
+	(*ResumeSystemRequest)(nil),         // 33: huitong.catalogue.v1.ResumeSystemRequest
+	(*ResumeSystemResponse)(nil),        // 34: huitong.catalogue.v1.ResumeSystemResponse
+	(*Contract)(nil),                    // 35: huitong.catalogue.v1.Contract
+	(*DataItem)(nil),                    // 36: huitong.catalogue.v1.DataItem
+	(*ContractFinding)(nil),             // 37: huitong.catalogue.v1.ContractFinding
+	(*RegisterContractRequest)(nil),     // 38: huitong.catalogue.v1.RegisterContractRequest
+	(*RegisterContractResponse)(nil),    // 39: huitong.catalogue.v1.RegisterContractResponse
+	(*GetContractRequest)(nil),          // 40: huitong.catalogue.v1.GetContractRequest
+	(*GetContractResponse)(nil),         // 41: huitong.catalogue.v1.GetContractResponse
+	(*ListContractsRequest)(nil),        // 42: huitong.catalogue.v1.ListContractsRequest
+	(*ListContractsResponse)(nil),       // 43: huitong.catalogue.v1.ListContractsResponse
+	(*LinkedItem)(nil),                  // 44: huitong.catalogue.v1.LinkedItem
+	(*Category)(nil),                    // 45: huitong.catalogue.v1.Category
+	(*TopicItem)(nil),                   // 46: huitong.catalogue.v1.TopicItem
+	(*Finding)(nil),                     // 47: huitong.catalogue.v1.Finding
+	(*Topic)(nil),                       // 48: huitong.catalogue.v1.Topic
+	(*CreateTopicRequest)(nil),          // 49: huitong.catalogue.v1.CreateTopicRequest
+	(*CreateTopicResponse)(nil),         // 50: huitong.catalogue.v1.CreateTopicResponse
+	(*UpdateTopicRequest)(nil),          // 51: huitong.catalogue.v1.UpdateTopicRequest
+	(*UpdateTopicResponse)(nil),         // 52: huitong.catalogue.v1.UpdateTopicResponse
+	(*SubmitTopicRequest)(nil),          // 53: huitong.catalogue.v1.SubmitTopicRequest
+	(*SubmitTopicResponse)(nil),         // 54: huitong.catalogue.v1.SubmitTopicResponse
+	(*ReviewTopicRequest)(nil),          // 55: huitong.catalogue.v1.ReviewTopicRequest
+	(*ReviewTopicResponse)(nil),         // 56: huitong.catalogue.v1.ReviewTopicResponse
+	(*GetTopicRequest)(nil),             // 57: huitong.catalogue.v1.GetTopicRequest
+	(*GetTopicResponse)(nil),            // 58: huitong.catalogue.v1.GetTopicResponse
+	(*ListTopicsRequest)(nil),           // 59: huitong.catalogue.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),          // 60: huitong.catalogue.v1.ListTopicsResponse
+	(*WithdrawTopicRequest)(nil),        // 61: huitong.catalogue.v1.WithdrawTopicRequest
+	(*WithdrawTopicResponse)(nil),       // 62: huitong.catalogue.v1.WithdrawTopicResponse
+	(*GetCallerRequest)(nil),            // 63: huitong.catalogue.v1.GetCallerRequest
+	(*GetCallerResponse)(nil),           // 64: huitong.catalogue.v1.GetCallerResponse
+	(*timestamppb.Timestamp)(nil),       // 65: google.protobuf.Timestamp
+	(*v1.Receipt)(nil),                  // 66: huitong.exchange.v1.Receipt
 }
 var file_huitong_catalogue_v1_catalogue_service_proto_depIdxs = []int32{
 	0,  // 0: huitong.catalogue.v1.Participant.state:type_name -> huitong.catalogue.v1.State
-	52, // 1: huitong.catalogue.v1.Participant.registered_at:type_name -> google.protobuf.Timestamp
-	6,  // 2: huitong.catalogue.v1.RegisterParticipantRequest.participant:type_name -> huitong.catalogue.v1.Participant
-	6,  // 3: huitong.catalogue.v1.RegisterParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	53, // 4: huitong.catalogue.v1.RegisterParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	6,  // 5: huitong.catalogue.v1.ListParticipantsResponse.participants:type_name -> huitong.catalogue.v1.Participant
-	6,  // 6: huitong.catalogue.v1.SuspendParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	53, // 7: huitong.catalogue.v1.SuspendParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	6,  // 8: huitong.catalogue.v1.ResumeParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	53, // 9: huitong.catalogue.v1.ResumeParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	65, // 1: huitong.catalogue.v1.Participant.registered_at:type_name -> google.protobuf.Timestamp
+	10, // 2: huitong.catalogue.v1.RegisterParticipantRequest.participant:type_name -> huitong.catalogue.v1.Participant
+	10, // 3: huitong.catalogue.v1.RegisterParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	66, // 4: huitong.catalogue.v1.RegisterParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	10, // 5: huitong.catalogue.v1.ListParticipantsResponse.participants:type_name -> huitong.catalogue.v1.Participant
+	10, // 6: huitong.catalogue.v1.SuspendParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	66, // 7: huitong.catalogue.v1.SuspendParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	10, // 8: huitong.catalogue.v1.ResumeParticipantResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	66, // 9: huitong.catalogue.v1.ResumeParticipantResponse.receipt:type_name -> huitong.exchange.v1.Receipt
 	1,  // 10: huitong.catalogue.v1.System.roles:type_name -> huitong.catalogue.v1.Role
 	0,  // 11: huitong.catalogue.v1.System.state:type_name -> huitong.catalogue.v1.State
-	52, // 12: huitong.catalogue.v1.System.enrolled_at:type_name -> google.protobuf.Timestamp
-	52, // 13: huitong.catalogue.v1.Certificate.not_before:type_name -> google.protobuf.Timestamp
-	52, // 14: huitong.catalogue.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
-	15, // 15: huitong.catalogue.v1.EnrolSystemRequest.system:type_name -> huitong.catalogue.v1.System
-	15, // 16: huitong.catalogue.v1.EnrolSystemResponse.system:type_name -> huitong.catalogue.v1.System
-	16, // 17: huitong.catalogue.v1.EnrolSystemResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	53, // 18: huitong.catalogue.v1.EnrolSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	15, // 19: huitong.catalogue.v1.ListSystemsResponse.systems:type_name -> huitong.catalogue.v1.System
-	16, // 20: huitong.catalogue.v1.RenewCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	53, // 21: huitong.catalogue.v1.RenewCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	16, // 22: huitong.catalogue.v1.RevokeCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	53, // 23: huitong.catalogue.v1.RevokeCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	16, // 24: huitong.catalogue.v1.ListCertificatesResponse.certificates:type_name -> huitong.catalogue.v1.Certificate
-	15, // 25: huitong.catalogue.v1.SuspendSystemResponse.system:type_name -> huitong.catalogue.v1.System
-	53, // 26: huitong.catalogue.v1.SuspendSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	15, // 27: huitong.catalogue.v1.ResumeSystemResponse.system:type_name -> huitong.catalogue.v1.System
-	53, // 28: huitong.catalogue.v1.ResumeSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	65, // 12: huitong.catalogue.v1.System.enrolled_at:type_name -> google.protobuf.Timestamp
+	65, // 13: huitong.catalogue.v1.Certificate.not_before:type_name -> google.protobuf.Timestamp
+	65, // 14: huitong.catalogue.v1.Certificate.not_after:type_name -> google.protobuf.Timestamp
+	19, // 15: huitong.catalogue.v1.EnrolSystemRequest.system:type_name -> huitong.catalogue.v1.System
+	19, // 16: huitong.catalogue.v1.EnrolSystemResponse.system:type_name -> huitong.catalogue.v1.System
+	20, // 17: huitong.catalogue.v1.EnrolSystemResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	66, // 18: huitong.catalogue.v1.EnrolSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	19, // 19: huitong.catalogue.v1.ListSystemsResponse.systems:type_name -> huitong.catalogue.v1.System
+	20, // 20: huitong.catalogue.v1.RenewCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	66, // 21: huitong.catalogue.v1.RenewCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 22: huitong.catalogue.v1.RevokeCertificateResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	66, // 23: huitong.catalogue.v1.RevokeCertificateResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 24: huitong.catalogue.v1.ListCertificatesResponse.certificates:type_name -> huitong.catalogue.v1.Certificate
+	19, // 25: huitong.catalogue.v1.SuspendSystemResponse.system:type_name -> huitong.catalogue.v1.System
+	66, // 26: huitong.catalogue.v1.SuspendSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	19, // 27: huitong.catalogue.v1.ResumeSystemResponse.system:type_name -> huitong.catalogue.v1.System
+	66, // 28: huitong.catalogue.v1.ResumeSystemResponse.receipt:type_name -> huitong.exchange.v1.Receipt
 	2,  // 29: huitong.catalogue.v1.Contract.compatibility:type_name -> huitong.catalogue.v1.Compatibility
-	52, // 30: huitong.catalogue.v1.Contract.registered_at:type_name -> google.protobuf.Timestamp
-	32, // 31: huitong.catalogue.v1.Contract.items:type_name -> huitong.catalogue.v1.DataItem
+	65, // 30: huitong.catalogue.v1.Contract.registered_at:type_name -> google.protobuf.Timestamp
+	36, // 31: huitong.catalogue.v1.Contract.items:type_name -> huitong.catalogue.v1.DataItem
 	2,  // 32: huitong.catalogue.v1.RegisterContractRequest.compatibility:type_name -> huitong.catalogue.v1.Compatibility
-	31, // 33: huitong.catalogue.v1.RegisterContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
-	33, // 34: huitong.catalogue.v1.RegisterContractResponse.findings:type_name -> huitong.catalogue.v1.ContractFinding
-	53, // 35: huitong.catalogue.v1.RegisterContractResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	31, // 36: huitong.catalogue.v1.GetContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
-	31, // 37: huitong.catalogue.v1.ListContractsResponse.contracts:type_name -> huitong.catalogue.v1.Contract
+	35, // 33: huitong.catalogue.v1.RegisterContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
+	37, // 34: huitong.catalogue.v1.RegisterContractResponse.findings:type_name -> huitong.catalogue.v1.ContractFinding
+	66, // 35: huitong.catalogue.v1.RegisterContractResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	35, // 36: huitong.catalogue.v1.GetContractResponse.contract:type_name -> huitong.catalogue.v1.Contract
+	35, // 37: huitong.catalogue.v1.ListContractsResponse.contracts:type_name -> huitong.catalogue.v1.Contract
 	5,  // 38: huitong.catalogue.v1.LinkedItem.consent:type_name -> huitong.catalogue.v1.Consent
-	3,  // 39: huitong.catalogue.v1.Topic.sharing_class:type_name -> huitong.catalogue.v1.SharingClass
-	4,  // 40: huitong.catalogue.v1.Topic.delivery_modes:type_name -> huitong.catalogue.v1.DeliveryMode
-	0,  // 41: huitong.catalogue.v1.Topic.state:type_name -> huitong.catalogue.v1.State
-	52, // 42: huitong.catalogue.v1.Topic.created_at:type_name -> google.protobuf.Timestamp
-	5,  // 43: huitong.catalogue.v1.Topic.consent:type_name -> huitong.catalogue.v1.Consent
-	40, // 44: huitong.catalogue.v1.Topic.service_items:type_name -> huitong.catalogue.v1.LinkedItem
-	41, // 45: huitong.catalogue.v1.CreateTopicRequest.topic:type_name -> huitong.catalogue.v1.Topic
-	41, // 46: huitong.catalogue.v1.CreateTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
-	53, // 47: huitong.catalogue.v1.CreateTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	41, // 48: huitong.catalogue.v1.GetTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
-	41, // 49: huitong.catalogue.v1.ListTopicsResponse.topics:type_name -> huitong.catalogue.v1.Topic
-	41, // 50: huitong.catalogue.v1.WithdrawTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
-	53, // 51: huitong.catalogue.v1.WithdrawTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	15, // 52: huitong.catalogue.v1.GetCallerResponse.system:type_name -> huitong.catalogue.v1.System
-	6,  // 53: huitong.catalogue.v1.GetCallerResponse.participant:type_name -> huitong.catalogue.v1.Participant
-	16, // 54: huitong.catalogue.v1.GetCallerResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
-	7,  // 55: huitong.catalogue.v1.CatalogueService.RegisterParticipant:input_type -> huitong.catalogue.v1.RegisterParticipantRequest
-	9,  // 56: huitong.catalogue.v1.CatalogueService.ListParticipants:input_type -> huitong.catalogue.v1.ListParticipantsRequest
-	11, // 57: huitong.catalogue.v1.CatalogueService.SuspendParticipant:input_type -> huitong.catalogue.v1.SuspendParticipantRequest
-	13, // 58: huitong.catalogue.v1.CatalogueService.ResumeParticipant:input_type -> huitong.catalogue.v1.ResumeParticipantRequest
-	17, // 59: huitong.catalogue.v1.CatalogueService.EnrolSystem:input_type -> huitong.catalogue.v1.EnrolSystemRequest
-	19, // 60: huitong.catalogue.v1.CatalogueService.ListSystems:input_type -> huitong.catalogue.v1.ListSystemsRequest
-	21, // 61: huitong.catalogue.v1.CatalogueService.RenewCertificate:input_type -> huitong.catalogue.v1.RenewCertificateRequest
-	23, // 62: huitong.catalogue.v1.CatalogueService.RevokeCertificate:input_type -> huitong.catalogue.v1.RevokeCertificateRequest
-	25, // 63: huitong.catalogue.v1.CatalogueService.ListCertificates:input_type -> huitong.catalogue.v1.ListCertificatesRequest
-	27, // 64: huitong.catalogue.v1.CatalogueService.SuspendSystem:input_type -> huitong.catalogue.v1.SuspendSystemRequest
-	29, // 65: huitong.catalogue.v1.CatalogueService.ResumeSystem:input_type -> huitong.catalogue.v1.ResumeSystemRequest
-	34, // 66: huitong.catalogue.v1.CatalogueService.RegisterContract:input_type -> huitong.catalogue.v1.RegisterContractRequest
-	36, // 67: huitong.catalogue.v1.CatalogueService.GetContract:input_type -> huitong.catalogue.v1.GetContractRequest
-	38, // 68: huitong.catalogue.v1.CatalogueService.ListContracts:input_type -> huitong.catalogue.v1.ListContractsRequest
-	42, // 69: huitong.catalogue.v1.CatalogueService.CreateTopic:input_type -> huitong.catalogue.v1.CreateTopicRequest
-	44, // 70: huitong.catalogue.v1.CatalogueService.GetTopic:input_type -> huitong.catalogue.v1.GetTopicRequest
-	46, // 71: huitong.catalogue.v1.CatalogueService.ListTopics:input_type -> huitong.catalogue.v1.ListTopicsRequest
-	48, // 72: huitong.catalogue.v1.CatalogueService.WithdrawTopic:input_type -> huitong.catalogue.v1.WithdrawTopicRequest
-	50, // 73: huitong.catalogue.v1.CatalogueService.GetCaller:input_type -> huitong.catalogue.v1.GetCallerRequest
-	8,  // 74: huitong.catalogue.v1.CatalogueService.RegisterParticipant:output_type -> huitong.catalogue.v1.RegisterParticipantResponse
-	10, // 75: huitong.catalogue.v1.CatalogueService.ListParticipants:output_type -> huitong.catalogue.v1.ListParticipantsResponse
-	12, // 76: huitong.catalogue.v1.CatalogueService.SuspendParticipant:output_type -> huitong.catalogue.v1.SuspendParticipantResponse
-	14, // 77: huitong.catalogue.v1.CatalogueService.ResumeParticipant:output_type -> huitong.catalogue.v1.ResumeParticipantResponse
-	18, // 78: huitong.catalogue.v1.CatalogueService.EnrolSystem:output_type -> huitong.catalogue.v1.EnrolSystemResponse
-	20, // 79: huitong.catalogue.v1.CatalogueService.ListSystems:output_type -> huitong.catalogue.v1.ListSystemsResponse
-	22, // 80: huitong.catalogue.v1.CatalogueService.RenewCertificate:output_type -> huitong.catalogue.v1.RenewCertificateResponse
-	24, // 81: huitong.catalogue.v1.CatalogueService.RevokeCertificate:output_type -> huitong.catalogue.v1.RevokeCertificateResponse
-	26, // 82: huitong.catalogue.v1.CatalogueService.ListCertificates:output_type -> huitong.catalogue.v1.ListCertificatesResponse
-	28, // 83: huitong.catalogue.v1.CatalogueService.SuspendSystem:output_type -> huitong.catalogue.v1.SuspendSystemResponse
-	30, // 84: huitong.catalogue.v1.CatalogueService.ResumeSystem:output_type -> huitong.catalogue.v1.ResumeSystemResponse
-	35, // 85: huitong.catalogue.v1.CatalogueService.RegisterContract:output_type -> huitong.catalogue.v1.RegisterContractResponse
-	37, // 86: huitong.catalogue.v1.CatalogueService.GetContract:output_type -> huitong.catalogue.v1.GetContractResponse
-	39, // 87: huitong.catalogue.v1.CatalogueService.ListContracts:output_type -> huitong.catalogue.v1.ListContractsResponse
-	43, // 88: huitong.catalogue.v1.CatalogueService.CreateTopic:output_type -> huitong.catalogue.v1.CreateTopicResponse
-	45, // 89: huitong.catalogue.v1.CatalogueService.GetTopic:output_type -> huitong.catalogue.v1.GetTopicResponse
-	47, // 90: huitong.catalogue.v1.CatalogueService.ListTopics:output_type -> huitong.catalogue.v1.ListTopicsResponse
-	49, // 91: huitong.catalogue.v1.CatalogueService.WithdrawTopic:output_type -> huitong.catalogue.v1.WithdrawTopicResponse
-	51, // 92: huitong.catalogue.v1.CatalogueService.GetCaller:output_type -> huitong.catalogue.v1.GetCallerResponse
-	74, // [74:93] is the sub-list for method output_type
-	55, // [55:74] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	3,  // 39: huitong.catalogue.v1.TopicItem.sharing_class:type_name -> huitong.catalogue.v1.SharingClass
+	3,  // 40: huitong.catalogue.v1.Topic.sharing_class:type_name -> huitong.catalogue.v1.SharingClass
+	4,  // 41: huitong.catalogue.v1.Topic.delivery_modes:type_name -> huitong.catalogue.v1.DeliveryMode
+	6,  // 42: huitong.catalogue.v1.Topic.state:type_name -> huitong.catalogue.v1.TopicState
+	65, // 43: huitong.catalogue.v1.Topic.created_at:type_name -> google.protobuf.Timestamp
+	5,  // 44: huitong.catalogue.v1.Topic.consent:type_name -> huitong.catalogue.v1.Consent
+	44, // 45: huitong.catalogue.v1.Topic.service_items:type_name -> huitong.catalogue.v1.LinkedItem
+	7,  // 46: huitong.catalogue.v1.Topic.update_cycle:type_name -> huitong.catalogue.v1.UpdateCycle
+	45, // 47: huitong.catalogue.v1.Topic.category:type_name -> huitong.catalogue.v1.Category
+	8,  // 48: huitong.catalogue.v1.Topic.open_data:type_name -> huitong.catalogue.v1.OpenData
+	9,  // 49: huitong.catalogue.v1.Topic.secrecy:type_name -> huitong.catalogue.v1.Secrecy
+	46, // 50: huitong.catalogue.v1.Topic.items:type_name -> huitong.catalogue.v1.TopicItem
+	48, // 51: huitong.catalogue.v1.Topic.revision:type_name -> huitong.catalogue.v1.Topic
+	47, // 52: huitong.catalogue.v1.Topic.findings:type_name -> huitong.catalogue.v1.Finding
+	65, // 53: huitong.catalogue.v1.Topic.submitted_at:type_name -> google.protobuf.Timestamp
+	65, // 54: huitong.catalogue.v1.Topic.published_at:type_name -> google.protobuf.Timestamp
+	48, // 55: huitong.catalogue.v1.CreateTopicRequest.topic:type_name -> huitong.catalogue.v1.Topic
+	48, // 56: huitong.catalogue.v1.CreateTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	66, // 57: huitong.catalogue.v1.CreateTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	48, // 58: huitong.catalogue.v1.UpdateTopicRequest.topic:type_name -> huitong.catalogue.v1.Topic
+	48, // 59: huitong.catalogue.v1.UpdateTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	66, // 60: huitong.catalogue.v1.UpdateTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	48, // 61: huitong.catalogue.v1.SubmitTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	66, // 62: huitong.catalogue.v1.SubmitTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	47, // 63: huitong.catalogue.v1.ReviewTopicRequest.findings:type_name -> huitong.catalogue.v1.Finding
+	48, // 64: huitong.catalogue.v1.ReviewTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	66, // 65: huitong.catalogue.v1.ReviewTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	48, // 66: huitong.catalogue.v1.GetTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	6,  // 67: huitong.catalogue.v1.ListTopicsRequest.state:type_name -> huitong.catalogue.v1.TopicState
+	3,  // 68: huitong.catalogue.v1.ListTopicsRequest.sharing_class:type_name -> huitong.catalogue.v1.SharingClass
+	48, // 69: huitong.catalogue.v1.ListTopicsResponse.topics:type_name -> huitong.catalogue.v1.Topic
+	48, // 70: huitong.catalogue.v1.WithdrawTopicResponse.topic:type_name -> huitong.catalogue.v1.Topic
+	66, // 71: huitong.catalogue.v1.WithdrawTopicResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	19, // 72: huitong.catalogue.v1.GetCallerResponse.system:type_name -> huitong.catalogue.v1.System
+	10, // 73: huitong.catalogue.v1.GetCallerResponse.participant:type_name -> huitong.catalogue.v1.Participant
+	20, // 74: huitong.catalogue.v1.GetCallerResponse.certificate:type_name -> huitong.catalogue.v1.Certificate
+	11, // 75: huitong.catalogue.v1.CatalogueService.RegisterParticipant:input_type -> huitong.catalogue.v1.RegisterParticipantRequest
+	13, // 76: huitong.catalogue.v1.CatalogueService.ListParticipants:input_type -> huitong.catalogue.v1.ListParticipantsRequest
+	15, // 77: huitong.catalogue.v1.CatalogueService.SuspendParticipant:input_type -> huitong.catalogue.v1.SuspendParticipantRequest
+	17, // 78: huitong.catalogue.v1.CatalogueService.ResumeParticipant:input_type -> huitong.catalogue.v1.ResumeParticipantRequest
+	21, // 79: huitong.catalogue.v1.CatalogueService.EnrolSystem:input_type -> huitong.catalogue.v1.EnrolSystemRequest
+	23, // 80: huitong.catalogue.v1.CatalogueService.ListSystems:input_type -> huitong.catalogue.v1.ListSystemsRequest
+	25, // 81: huitong.catalogue.v1.CatalogueService.RenewCertificate:input_type -> huitong.catalogue.v1.RenewCertificateRequest
+	27, // 82: huitong.catalogue.v1.CatalogueService.RevokeCertificate:input_type -> huitong.catalogue.v1.RevokeCertificateRequest
+	29, // 83: huitong.catalogue.v1.CatalogueService.ListCertificates:input_type -> huitong.catalogue.v1.ListCertificatesRequest
+	31, // 84: huitong.catalogue.v1.CatalogueService.SuspendSystem:input_type -> huitong.catalogue.v1.SuspendSystemRequest
+	33, // 85: huitong.catalogue.v1.CatalogueService.ResumeSystem:input_type -> huitong.catalogue.v1.ResumeSystemRequest
+	38, // 86: huitong.catalogue.v1.CatalogueService.RegisterContract:input_type -> huitong.catalogue.v1.RegisterContractRequest
+	40, // 87: huitong.catalogue.v1.CatalogueService.GetContract:input_type -> huitong.catalogue.v1.GetContractRequest
+	42, // 88: huitong.catalogue.v1.CatalogueService.ListContracts:input_type -> huitong.catalogue.v1.ListContractsRequest
+	49, // 89: huitong.catalogue.v1.CatalogueService.CreateTopic:input_type -> huitong.catalogue.v1.CreateTopicRequest
+	51, // 90: huitong.catalogue.v1.CatalogueService.UpdateTopic:input_type -> huitong.catalogue.v1.UpdateTopicRequest
+	53, // 91: huitong.catalogue.v1.CatalogueService.SubmitTopic:input_type -> huitong.catalogue.v1.SubmitTopicRequest
+	55, // 92: huitong.catalogue.v1.CatalogueService.ReviewTopic:input_type -> huitong.catalogue.v1.ReviewTopicRequest
+	57, // 93: huitong.catalogue.v1.CatalogueService.GetTopic:input_type -> huitong.catalogue.v1.GetTopicRequest
+	59, // 94: huitong.catalogue.v1.CatalogueService.ListTopics:input_type -> huitong.catalogue.v1.ListTopicsRequest
+	61, // 95: huitong.catalogue.v1.CatalogueService.WithdrawTopic:input_type -> huitong.catalogue.v1.WithdrawTopicRequest
+	63, // 96: huitong.catalogue.v1.CatalogueService.GetCaller:input_type -> huitong.catalogue.v1.GetCallerRequest
+	12, // 97: huitong.catalogue.v1.CatalogueService.RegisterParticipant:output_type -> huitong.catalogue.v1.RegisterParticipantResponse
+	14, // 98: huitong.catalogue.v1.CatalogueService.ListParticipants:output_type -> huitong.catalogue.v1.ListParticipantsResponse
+	16, // 99: huitong.catalogue.v1.CatalogueService.SuspendParticipant:output_type -> huitong.catalogue.v1.SuspendParticipantResponse
+	18, // 100: huitong.catalogue.v1.CatalogueService.ResumeParticipant:output_type -> huitong.catalogue.v1.ResumeParticipantResponse
+	22, // 101: huitong.catalogue.v1.CatalogueService.EnrolSystem:output_type -> huitong.catalogue.v1.EnrolSystemResponse
+	24, // 102: huitong.catalogue.v1.CatalogueService.ListSystems:output_type -> huitong.catalogue.v1.ListSystemsResponse
+	26, // 103: huitong.catalogue.v1.CatalogueService.RenewCertificate:output_type -> huitong.catalogue.v1.RenewCertificateResponse
+	28, // 104: huitong.catalogue.v1.CatalogueService.RevokeCertificate:output_type -> huitong.catalogue.v1.RevokeCertificateResponse
+	30, // 105: huitong.catalogue.v1.CatalogueService.ListCertificates:output_type -> huitong.catalogue.v1.ListCertificatesResponse
+	32, // 106: huitong.catalogue.v1.CatalogueService.SuspendSystem:output_type -> huitong.catalogue.v1.SuspendSystemResponse
+	34, // 107: huitong.catalogue.v1.CatalogueService.ResumeSystem:output_type -> huitong.catalogue.v1.ResumeSystemResponse
+	39, // 108: huitong.catalogue.v1.CatalogueService.RegisterContract:output_type -> huitong.catalogue.v1.RegisterContractResponse
+	41, // 109: huitong.catalogue.v1.CatalogueService.GetContract:output_type -> huitong.catalogue.v1.GetContractResponse
+	43, // 110: huitong.catalogue.v1.CatalogueService.ListContracts:output_type -> huitong.catalogue.v1.ListContractsResponse
+	50, // 111: huitong.catalogue.v1.CatalogueService.CreateTopic:output_type -> huitong.catalogue.v1.CreateTopicResponse
+	52, // 112: huitong.catalogue.v1.CatalogueService.UpdateTopic:output_type -> huitong.catalogue.v1.UpdateTopicResponse
+	54, // 113: huitong.catalogue.v1.CatalogueService.SubmitTopic:output_type -> huitong.catalogue.v1.SubmitTopicResponse
+	56, // 114: huitong.catalogue.v1.CatalogueService.ReviewTopic:output_type -> huitong.catalogue.v1.ReviewTopicResponse
+	58, // 115: huitong.catalogue.v1.CatalogueService.GetTopic:output_type -> huitong.catalogue.v1.GetTopicResponse
+	60, // 116: huitong.catalogue.v1.CatalogueService.ListTopics:output_type -> huitong.catalogue.v1.ListTopicsResponse
+	62, // 117: huitong.catalogue.v1.CatalogueService.WithdrawTopic:output_type -> huitong.catalogue.v1.WithdrawTopicResponse
+	64, // 118: huitong.catalogue.v1.CatalogueService.GetCaller:output_type -> huitong.catalogue.v1.GetCallerResponse
+	97, // [97:119] is the sub-list for method output_type
+	75, // [75:97] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_huitong_catalogue_v1_catalogue_service_proto_init() }
@@ -3665,8 +4747,8 @@ func file_huitong_catalogue_v1_catalogue_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_catalogue_v1_catalogue_service_proto_rawDesc), len(file_huitong_catalogue_v1_catalogue_service_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   46,
+			NumEnums:      10,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,6 +36,9 @@ const (
 	CatalogueService_GetContract_FullMethodName         = "/huitong.catalogue.v1.CatalogueService/GetContract"
 	CatalogueService_ListContracts_FullMethodName       = "/huitong.catalogue.v1.CatalogueService/ListContracts"
 	CatalogueService_CreateTopic_FullMethodName         = "/huitong.catalogue.v1.CatalogueService/CreateTopic"
+	CatalogueService_UpdateTopic_FullMethodName         = "/huitong.catalogue.v1.CatalogueService/UpdateTopic"
+	CatalogueService_SubmitTopic_FullMethodName         = "/huitong.catalogue.v1.CatalogueService/SubmitTopic"
+	CatalogueService_ReviewTopic_FullMethodName         = "/huitong.catalogue.v1.CatalogueService/ReviewTopic"
 	CatalogueService_GetTopic_FullMethodName            = "/huitong.catalogue.v1.CatalogueService/GetTopic"
 	CatalogueService_ListTopics_FullMethodName          = "/huitong.catalogue.v1.CatalogueService/ListTopics"
 	CatalogueService_WithdrawTopic_FullMethodName       = "/huitong.catalogue.v1.CatalogueService/WithdrawTopic"
@@ -68,7 +71,18 @@ type CatalogueServiceClient interface {
 	RegisterContract(ctx context.Context, in *RegisterContractRequest, opts ...grpc.CallOption) (*RegisterContractResponse, error)
 	GetContract(ctx context.Context, in *GetContractRequest, opts ...grpc.CallOption) (*GetContractResponse, error)
 	ListContracts(ctx context.Context, in *ListContractsRequest, opts ...grpc.CallOption) (*ListContractsResponse, error)
+	// Drafts a catalogue entry. An operator reviews what it writes: what it
+	// creates is published at once.
 	CreateTopic(ctx context.Context, in *CreateTopicRequest, opts ...grpc.CallOption) (*CreateTopicResponse, error)
+	// Edits a draft. Of a published entry this drafts a revision, which is
+	// submitted and reviewed like the first while the published one stays in
+	// force; an operator's is in force at once. An update that says what is in
+	// force drops the revision.
+	UpdateTopic(ctx context.Context, in *UpdateTopicRequest, opts ...grpc.CallOption) (*UpdateTopicResponse, error)
+	// Hands a draft or a revision to the operator, who has two working days.
+	SubmitTopic(ctx context.Context, in *SubmitTopicRequest, opts ...grpc.CallOption) (*SubmitTopicResponse, error)
+	// Publishes what was submitted, or returns it with all that is wrong with it.
+	ReviewTopic(ctx context.Context, in *ReviewTopicRequest, opts ...grpc.CallOption) (*ReviewTopicResponse, error)
 	GetTopic(ctx context.Context, in *GetTopicRequest, opts ...grpc.CallOption) (*GetTopicResponse, error)
 	ListTopics(ctx context.Context, in *ListTopicsRequest, opts ...grpc.CallOption) (*ListTopicsResponse, error)
 	WithdrawTopic(ctx context.Context, in *WithdrawTopicRequest, opts ...grpc.CallOption) (*WithdrawTopicResponse, error)
@@ -234,6 +248,36 @@ func (c *catalogueServiceClient) CreateTopic(ctx context.Context, in *CreateTopi
 	return out, nil
 }
 
+func (c *catalogueServiceClient) UpdateTopic(ctx context.Context, in *UpdateTopicRequest, opts ...grpc.CallOption) (*UpdateTopicResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateTopicResponse)
+	err := c.cc.Invoke(ctx, CatalogueService_UpdateTopic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogueServiceClient) SubmitTopic(ctx context.Context, in *SubmitTopicRequest, opts ...grpc.CallOption) (*SubmitTopicResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SubmitTopicResponse)
+	err := c.cc.Invoke(ctx, CatalogueService_SubmitTopic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogueServiceClient) ReviewTopic(ctx context.Context, in *ReviewTopicRequest, opts ...grpc.CallOption) (*ReviewTopicResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReviewTopicResponse)
+	err := c.cc.Invoke(ctx, CatalogueService_ReviewTopic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *catalogueServiceClient) GetTopic(ctx context.Context, in *GetTopicRequest, opts ...grpc.CallOption) (*GetTopicResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetTopicResponse)
@@ -300,7 +344,18 @@ type CatalogueServiceServer interface {
 	RegisterContract(context.Context, *RegisterContractRequest) (*RegisterContractResponse, error)
 	GetContract(context.Context, *GetContractRequest) (*GetContractResponse, error)
 	ListContracts(context.Context, *ListContractsRequest) (*ListContractsResponse, error)
+	// Drafts a catalogue entry. An operator reviews what it writes: what it
+	// creates is published at once.
 	CreateTopic(context.Context, *CreateTopicRequest) (*CreateTopicResponse, error)
+	// Edits a draft. Of a published entry this drafts a revision, which is
+	// submitted and reviewed like the first while the published one stays in
+	// force; an operator's is in force at once. An update that says what is in
+	// force drops the revision.
+	UpdateTopic(context.Context, *UpdateTopicRequest) (*UpdateTopicResponse, error)
+	// Hands a draft or a revision to the operator, who has two working days.
+	SubmitTopic(context.Context, *SubmitTopicRequest) (*SubmitTopicResponse, error)
+	// Publishes what was submitted, or returns it with all that is wrong with it.
+	ReviewTopic(context.Context, *ReviewTopicRequest) (*ReviewTopicResponse, error)
 	GetTopic(context.Context, *GetTopicRequest) (*GetTopicResponse, error)
 	ListTopics(context.Context, *ListTopicsRequest) (*ListTopicsResponse, error)
 	WithdrawTopic(context.Context, *WithdrawTopicRequest) (*WithdrawTopicResponse, error)
@@ -360,6 +415,15 @@ func (UnimplementedCatalogueServiceServer) ListContracts(context.Context, *ListC
 }
 func (UnimplementedCatalogueServiceServer) CreateTopic(context.Context, *CreateTopicRequest) (*CreateTopicResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateTopic not implemented")
+}
+func (UnimplementedCatalogueServiceServer) UpdateTopic(context.Context, *UpdateTopicRequest) (*UpdateTopicResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateTopic not implemented")
+}
+func (UnimplementedCatalogueServiceServer) SubmitTopic(context.Context, *SubmitTopicRequest) (*SubmitTopicResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SubmitTopic not implemented")
+}
+func (UnimplementedCatalogueServiceServer) ReviewTopic(context.Context, *ReviewTopicRequest) (*ReviewTopicResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReviewTopic not implemented")
 }
 func (UnimplementedCatalogueServiceServer) GetTopic(context.Context, *GetTopicRequest) (*GetTopicResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTopic not implemented")
@@ -664,6 +728,60 @@ func _CatalogueService_CreateTopic_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CatalogueService_UpdateTopic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateTopicRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogueServiceServer).UpdateTopic(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogueService_UpdateTopic_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogueServiceServer).UpdateTopic(ctx, req.(*UpdateTopicRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogueService_SubmitTopic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SubmitTopicRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogueServiceServer).SubmitTopic(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogueService_SubmitTopic_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogueServiceServer).SubmitTopic(ctx, req.(*SubmitTopicRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogueService_ReviewTopic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReviewTopicRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogueServiceServer).ReviewTopic(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogueService_ReviewTopic_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogueServiceServer).ReviewTopic(ctx, req.(*ReviewTopicRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CatalogueService_GetTopic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetTopicRequest)
 	if err := dec(in); err != nil {
@@ -802,6 +920,18 @@ var CatalogueService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateTopic",
 			Handler:    _CatalogueService_CreateTopic_Handler,
+		},
+		{
+			MethodName: "UpdateTopic",
+			Handler:    _CatalogueService_UpdateTopic_Handler,
+		},
+		{
+			MethodName: "SubmitTopic",
+			Handler:    _CatalogueService_SubmitTopic_Handler,
+		},
+		{
+			MethodName: "ReviewTopic",
+			Handler:    _CatalogueService_ReviewTopic_Handler,
 		},
 		{
 			MethodName: "GetTopic",
