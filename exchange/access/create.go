@@ -274,6 +274,11 @@ func checkFields(ctx context.Context, w *catalog.Write, g *accessv1.Grant, t *ca
 	if len(bad) > 0 {
 		return fault.New(fault.Invalid, "field.unknown", "%d of the fields are unknown to %s at its top, or named twice", len(bad), t.Contract).With(bad...)
 	}
+	for _, c := range g.Checks {
+		if err := catalog.CheckShared("grant.checks", t, c.Fields); err != nil {
+			return err
+		}
+	}
 	return catalog.CheckShared("grant.fields", t, g.Fields)
 }
 

@@ -58,6 +58,7 @@ func newIncomes(t *testing.T, dailyLimit uint64, configs ...node.Config) *income
 	x := nodetest.Start(t, configs...)
 	in := &incomes{Exchange: x, tax: x.Join(t, sample.HumanResources, "payroll"), hall: x.Join(t, sample.ServiceHall, "hall")}
 	topic := unconditional("income", "Income", sample.HumanResources)
+	topic.Conditions = "社会救助家庭经济状况核对"
 	topic.SharingClass, topic.DeliveryModes = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, checkModes(cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY)
 	if err := x.CreateTopic(t.Context(), topic); err != nil {
 		t.Fatal(err)
