@@ -19,7 +19,7 @@ func (w *world) checked(t testing.TB) uint64 {
 	const topic = "checkable"
 	_, _, err := w.Catalogue.CreateTopic(t.Context(), w.ByOperator(), &cataloguev1.Topic{
 		Name: topic, Title: topic, Provider: catalogtest.Security, Contract: "huitong.records.v1.Person",
-		SharingClass:  cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, Conditions: "按授权使用",
+		SharingClass: cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, Conditions: "按授权使用",
 		DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK},
 	})
 	must(t, err)
