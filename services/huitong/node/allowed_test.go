@@ -93,7 +93,7 @@ func TestAllowedTopicsComeInPages(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "x", "y"} {
 		topic := unconditional(name, "Marriage", sample.CivilAffairs)
 		if name == "b" || name == "x" {
-			topic.SharingClass = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL
+			topic.SharingClass, topic.Conditions = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, "社会救助家庭经济状况核对"
 		}
 		if err := in.CreateTopic(t.Context(), topic); err != nil {
 			t.Fatal(err)
