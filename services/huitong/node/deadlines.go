@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/huitong-bus/huitong/exchange/agreement"
 	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/notice"
@@ -28,7 +29,9 @@ func (n *Node) openBoard(ctx context.Context) (err error) {
 }
 
 func (n *Node) serveDeadlines() {
-	accessv1.RegisterDeadlineServiceServer(n.server, &rpc.DeadlineService{
-		Catalogue: n.Catalogue, Deadlines: &deadline.List{DB: n.DB, Settings: n.Catalogue, Clock: n.Clock},
-	})
+	list := &deadline.List{DB: n.DB, Settings: n.Catalogue, Clock: n.Clock}
+	accessv1.RegisterDeadlineServiceServer(n.server, &rpc.DeadlineService{Catalogue: n.Catalogue, Deadlines: list})
+	accessv1.RegisterAgreementServiceServer(n.server, &rpc.AgreementService{Agreements: agreement.New(agreement.Config{
+		DB: n.DB, Policy: n.Policy, Origin: n.Identity.Keyring.Origin(), Deadlines: list, Clock: n.Clock,
+	})})
 }
