@@ -231,7 +231,23 @@ func (p *Policy) Decide(r Request) Decision {
 			return d.refuse(factRules[i].kind, factRules[i].name, factRules[i].message)
 		}
 	}
+	d.Fields = consented(d.Fields, r.Facts.Consent.Fields)
 	return d
+}
+
+// consented limits the fields that may leave to those that the subjects agreed
+// to; nil is no limit.
+func consented(granted, agreed []uint32) []uint32 {
+	if agreed == nil {
+		return granted
+	}
+	fields := []uint32{}
+	for _, n := range agreed {
+		if granted == nil || slices.Contains(granted, n) {
+			fields = append(fields, n)
+		}
+	}
+	return fields
 }
 
 // allow decides what no rule refused.

@@ -108,6 +108,9 @@ type ConsentFacts struct {
 	Weaker bool
 	// Digests are the SHA-256 of those that the reading rests on.
 	Digests [][]byte
+	// Fields are the numbers of the fields that they are limited to; nil is no
+	// limit.
+	Fields []uint32
 }
 
 // Scope is about whom the records may be that a reading lets leave.

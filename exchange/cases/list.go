@@ -74,6 +74,18 @@ func (c *Cases) Subjects(ctx context.Context, one *Case) ([]*ledgerv1.Subject, e
 	return opening.GetSubjects(), err
 }
 
+// SubjectsOf gives the subjects of a case of a participant, open or closed.
+func (c *Cases) SubjectsOf(ctx context.Context, participant, number string) ([]*ledgerv1.Subject, error) {
+	one, err := Find(ctx, c.DB.Reader(), c.Token(participant, number))
+	if err != nil {
+		return nil, err
+	}
+	if one == nil {
+		return nil, errUnknown()
+	}
+	return c.Subjects(ctx, one)
+}
+
 // Get gives a case of the caller's participant.
 func (c *Cases) Get(ctx context.Context, by *identity.Caller, number string) (*accessv1.Case, error) {
 	if err := mayOpen(by); err != nil {

@@ -32,6 +32,8 @@ const (
 	TokenCase byte = 'c'
 	// TokenPerson is of participant and staff reference.
 	TokenPerson byte = 'p'
+	// TokenConsent is of a subject's type and number and of a recipient.
+	TokenConsent byte = 'n'
 	// TokenPage protects page tokens.
 	TokenPage byte = 'g'
 	// TokenAsked is of participant, case number, subject, topic and check.

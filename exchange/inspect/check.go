@@ -105,6 +105,9 @@ type checker struct {
 	codes   map[string]string // of catalogue entries: the topic of each
 	layouts layouts
 	persons persons
+	// consents and acting are what the ledger says of consents and
+	// representations.
+	consents, acting agreed
 	// suspect names several entries; a closer look may yet name the one.
 	suspect *Finding
 }

@@ -80,13 +80,13 @@ func (o *objects) held(table string, id objectID, version, changed uint64, body 
 // tables of objects, by the word that the ledger has for them.
 var tablesOf = map[string]string{
 	"participant": "participants", "group": "participant_groups", "system": "systems", "contract": "contracts", "topic": "topics", "grant": "grants", "subscription": "subscriptions",
-	"settings": "settings", "calendar": "calendar_years",
+	"settings": "settings", "calendar": "calendar_years", "identity-provider": "identity_providers",
 }
 
 // checkObjects compares catalogue, grants and subscriptions with the ledger.
 func (c *checker) checkObjects(ctx context.Context) error {
 	for _, check := range []func(context.Context) error{
-		c.checkParticipants, c.checkGroups, c.checkSystems, c.checkContracts, c.checkTopics, c.checkGrants, c.checkSubscriptions, c.checkCertificates, c.checkPersons,
+		c.checkParticipants, c.checkGroups, c.checkSystems, c.checkContracts, c.checkTopics, c.checkGrants, c.checkSubscriptions, c.checkCertificates, c.checkPersons, c.checkIdentityProviders,
 		c.checkSettings,
 	} {
 		if err := check(ctx); err != nil {

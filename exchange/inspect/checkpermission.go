@@ -36,7 +36,7 @@ func (c *checker) permission(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) (
 	case *ledgerv1.LedgerEntry_Representation:
 		r := b.Representation
 		return r.PersonCommitment, nil, errors.Join(
-			subjects(o, r.PrincipalCommitment, r.RepresentativeCommitment),
+			subjects(o, r.PrincipalCommitment, r.RepresentativeCommitment), consents(o, [][]byte{r.RepresentationCommitment}),
 			text(errProof, verify.Proof, o.Secret, string(o.Proof), r.ProofCommitment))
 	case *ledgerv1.LedgerEntry_Checked:
 		k := b.Checked

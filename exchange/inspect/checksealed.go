@@ -147,6 +147,9 @@ func (c *checker) checkOpening(ctx context.Context, r *row) error {
 	if err := c.cases.change(r.entry, opening); err != nil {
 		return err
 	}
+	if err := c.agreement(r.entry, opening); err != nil {
+		return wrong("ledger", r.index, "%v", err)
+	}
 	return c.checkAsked(ctx, r, opening)
 }
 

@@ -45,6 +45,7 @@ func (w *world) everything(t testing.TB) map[string]uint64 {
 	at["checked"] = w.checked(t)
 	w.clocks(t)
 	at["case"] = w.openCases(t)
+	w.consents(t, at)
 	at["queried"] = w.entered(t, w.queried(subject("P1"), caseNumber))
 	at["released"] = w.entered(t, w.released(first[0], first[1]))
 	at["received"] = w.entered(t, w.received(t))

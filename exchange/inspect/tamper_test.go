@@ -36,11 +36,11 @@ func tables(at map[string]uint64) []table {
 		{name: "head", key: []string{"id"}, columns: []string{"origin", "size", "at", "policy", "group_id", "edge", "sequences", "checkpoint"}},
 		{
 			name: "ledger", key: []string{"idx"}, columns: []string{"leaf"},
-			where: some("published", "signed", "queried", "checked", "changed", "certificate", "erased", "snapshot ended", "snapshot removal", "disputed", "dispute answered", "person") + " OR idx = (SELECT max(idx) FROM ledger)",
+			where: some("published", "signed", "queried", "checked", "changed", "certificate", "erased", "snapshot ended", "snapshot removal", "disputed", "dispute answered", "person", "consent given", "consent revoked", "representation") + " OR idx = (SELECT max(idx) FROM ledger)",
 		},
 		{
 			name: "sealed", key: []string{"idx"}, columns: []string{"topic", "pos", "prev", "key_token", "tokens", "body"}, named: []string{"records"},
-			where: some("published", "erased version", "operation", "eraser", "queried", "checked", "released", "received", "refused", "read", "snapshot removal", "disputed", "dispute answered", "case"),
+			where: some("published", "erased version", "operation", "eraser", "queried", "checked", "released", "received", "refused", "read", "snapshot removal", "disputed", "dispute answered", "case", "consent given", "consent revoked", "representation"),
 		},
 		{
 			name: "records", key: []string{"topic", "key_token"}, named: []string{"sealed"},
@@ -81,6 +81,12 @@ func tables(at map[string]uint64) []table {
 			name: "disputes", key: []string{"idx"},
 			columns: []string{"idx", "topic", "provider", "consumer", "participant", "version", "fields", "key_token", "state", "answer", "corrected", "late", "changed"},
 		},
+		{
+			name: "consents", key: []string{"digest"},
+			columns: []string{"digest", "holder", "recipient", "valid_from", "valid_until", "given", "revoked", "representation", "body"},
+		},
+		{name: "representations", key: []string{"digest"}, columns: []string{"digest", "principal", "participant", "recorded", "ended", "body"}},
+		{name: "identity_providers", key: []string{"issuer"}, columns: []string{"issuer", "version", "changed", "body"}},
 		{name: "full_loads", key: []string{"topic"}, columns: []string{"topic", "system", "begun", "ended", "removed", "done"}},
 		{name: "settings", key: []string{"id"}, columns: []string{"id", "version", "changed", "body"}},
 		{name: "calendar_years", key: []string{"year"}, columns: []string{"year", "version", "changed", "body"}},

@@ -6,7 +6,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/cases"
-	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/consent"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -15,11 +15,9 @@ import (
 
 // Consents tells how the consents stand that a reading needs.
 type Consents interface {
-	// Facts is asked where topic or item need consent, and only there: for a
-	// reading by the recipient, a participant, for an item, about a subject, in a
-	// case of these subjects. A nil subject stands for every one of the case. The
-	// guards hold what it says until the commit.
-	Facts(ctx context.Context, topic *catalog.Topic, item, recipient string, subject *ledgerv1.Subject, caseSubjects []*ledgerv1.Subject) (access.ConsentFacts, []journal.Guard, error)
+	// Facts is asked where topic or item need consent, and only there. The guards
+	// hold what it says until the commit.
+	Facts(ctx context.Context, r consent.Reading) (access.ConsentFacts, []journal.Guard, error)
 }
 
 // errOthers says that what was found is about nobody whom the case names, or
@@ -59,8 +57,10 @@ func (q *Queries) facts(ctx context.Context, r access.Request, of *cases.Case, s
 	if err != nil {
 		return f, err
 	}
-	consent, guards, err := q.Consents.Facts(ctx, topic, r.Purpose, r.Caller.Participant, subject, subjects)
-	f.Consent, f.Guards = consent, append(f.Guards, guards...)
+	facts, guards, err := q.Consents.Facts(ctx, consent.Reading{
+		Topic: topic, Item: r.Purpose, Recipient: r.Caller.Participant, Case: r.Case, Subject: subject, Subjects: subjects,
+	})
+	f.Consent, f.Guards = facts, append(f.Guards, guards...)
 	return f, err
 }
 

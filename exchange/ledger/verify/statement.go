@@ -32,6 +32,8 @@ const (
 	stepDomain      = "huitong/step/v1"
 	personDomain    = "huitong/person/v1"
 	snapshotDomain  = "huitong/snapshot/v1"
+	consentDomain   = "huitong/consent/v1"
+	actingDomain    = "huitong/representation/v1"
 )
 
 // LeafHash gives the statement's leaf hash in its call's tree.
@@ -130,6 +132,27 @@ func SnapshotStatement(origin, system, topic string, begun uint64, abandon bool)
 		return append(b, 1)
 	}
 	return append(b, 0)
+}
+
+// ConsentStatement gives the bytes that two persons of the recipient sign where a
+// subject consents, or revokes, on paper: the SHA-256 of the Consent or
+// ConsentRevocation and of the scanned form. origin is the ledger's.
+func ConsentStatement(origin, recipient string, digest, form []byte) []byte {
+	b := append([]byte{}, consentDomain...)
+	b = appendText(b, origin)
+	b = appendText(b, recipient)
+	b = appendFixed(b, digest, HashSize)
+	return appendFixed(b, form, HashSize)
+}
+
+// RepresentationStatement gives the bytes that a person signs to record that one
+// may act for another, or that this ends; statement is a marshalled
+// Representation or RepresentationEnd.
+func RepresentationStatement(origin, participant string, statement []byte) []byte {
+	b := append([]byte{}, actingDomain...)
+	b = appendText(b, origin)
+	b = appendText(b, participant)
+	return append(b, statement...)
 }
 
 // CallOf puts the statements of a whole call together again from its entries,

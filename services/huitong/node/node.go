@@ -17,6 +17,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/consent"
 	"github.com/huitong-bus/huitong/exchange/correction"
 	"github.com/huitong-bus/huitong/exchange/erasure"
 	"github.com/huitong-bus/huitong/exchange/hearing"
@@ -51,6 +52,7 @@ type Node struct {
 
 	intake        *intake.Intake
 	refusals      *access.Refusals
+	consents      *consent.Consents
 	subscriptions *subscription.Manager
 	loads         *snapshot.Loads
 	marks         *correction.Marks
@@ -153,6 +155,9 @@ func (n *Node) openCatalogue(ctx context.Context) (err error) {
 	}
 	n.closing(func(context.Context) error { n.Policy.Close(); return nil })
 	n.Cases = cases.New(cases.Config{DB: n.DB, Journal: n.Journal, Catalogue: n.Catalogue, Keyring: n.Identity.Keyring, Clock: n.Clock})
+	n.consents = consent.New(consent.Config{
+		DB: n.DB, Journal: n.Journal, Catalogue: n.Catalogue, Keyring: n.Identity.Keyring, Cases: n.Cases, Clock: n.Clock,
+	})
 	n.refusals = access.NewRefusals(access.RefusalsConfig{Journal: n.Journal, Log: n.Log})
 	n.closing(func(ctx context.Context) error { n.refusals.Stop(ctx); return nil })
 	return nil
@@ -239,6 +244,9 @@ func (n *Node) openServer() error {
 	accessv1.RegisterAccessServiceServer(n.server, &rpc.AccessService{Policy: n.Policy})
 	n.serveDeadlines()
 	accessv1.RegisterAllowedServiceServer(n.server, &rpc.AllowedService{Policy: n.Policy})
+	accessv1.RegisterConsentServiceServer(n.server, &rpc.ConsentService{Consents: n.consents})
+	accessv1.RegisterRepresentationServiceServer(n.server, &rpc.RepresentationService{Consents: n.consents})
+	accessv1.RegisterIdentityProviderServiceServer(n.server, &rpc.IdentityProviderService{Consents: n.consents})
 	accessv1.RegisterCaseServiceServer(n.server, &rpc.CaseService{Cases: n.Cases})
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
 	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
@@ -255,7 +263,7 @@ func (n *Node) exchangeService() *rpc.ExchangeService {
 		Intake:              n.intake,
 		Queries: &query.Queries{
 			DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
-			Keyring: n.Identity.Keyring, Index: n.Index, Cases: n.Cases, Marks: n.marks, Clock: n.Clock,
+			Keyring: n.Identity.Keyring, Index: n.Index, Cases: n.Cases, Consents: n.consents, Marks: n.marks, Clock: n.Clock,
 			Thresholds: func() int { return n.Catalogue.Settings().MaxThresholds },
 		},
 	}

@@ -138,6 +138,9 @@ type clientsOf struct {
 	accessv1.AllowedServiceClient
 	accessv1.CaseServiceClient
 	accessv1.AgreementServiceClient
+	accessv1.ConsentServiceClient
+	accessv1.RepresentationServiceClient
+	accessv1.IdentityProviderServiceClient
 	ledgerv1.LedgerServiceClient
 	exchangev1.SnapshotServiceClient
 	exchangev1.CorrectionServiceClient
@@ -149,7 +152,8 @@ type clientsOf struct {
 func over(c grpc.ClientConnInterface) clientsOf {
 	return clientsOf{
 		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
-		accessv1.NewAccessServiceClient(c), accessv1.NewAllowedServiceClient(c), accessv1.NewCaseServiceClient(c), accessv1.NewAgreementServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
+		accessv1.NewAccessServiceClient(c), accessv1.NewAllowedServiceClient(c), accessv1.NewCaseServiceClient(c), accessv1.NewAgreementServiceClient(c),
+		accessv1.NewConsentServiceClient(c), accessv1.NewRepresentationServiceClient(c), accessv1.NewIdentityProviderServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
 		exchangev1.NewCorrectionServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
@@ -412,6 +416,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.checkRows(asked)...)
 	rows = append(rows, p.caseRows()...)
 	rows = append(rows, p.agreementRows()...)
+	rows = append(rows, p.consentRows()...)
 	return rows
 }
 
@@ -421,7 +426,8 @@ func methodsOf(t *testing.T) []string {
 	for _, name := range []string{
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
 		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "access.v1.DeadlineService",
-		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "access.v1.AgreementService", "catalogue.v1.GroupService",
+		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "access.v1.AgreementService",
+		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "catalogue.v1.GroupService",
 	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {

@@ -2720,6 +2720,8 @@ type RepresentationChanged struct {
 	RepresentativeCommitment []byte `protobuf:"bytes,5,opt,name=representative_commitment,json=representativeCommitment,proto3" json:"representative_commitment,omitempty"`
 	ProofCommitment          []byte `protobuf:"bytes,6,opt,name=proof_commitment,json=proofCommitment,proto3" json:"proof_commitment,omitempty"`
 	PersonCommitment         []byte `protobuf:"bytes,7,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	// Salted commitment (kind 'n') to the SHA-256 of what was recorded.
+	RepresentationCommitment []byte `protobuf:"bytes,8,opt,name=representation_commitment,json=representationCommitment,proto3" json:"representation_commitment,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
 }
@@ -2799,6 +2801,13 @@ func (x *RepresentationChanged) GetProofCommitment() []byte {
 func (x *RepresentationChanged) GetPersonCommitment() []byte {
 	if x != nil {
 		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *RepresentationChanged) GetRepresentationCommitment() []byte {
+	if x != nil {
+		return x.RepresentationCommitment
 	}
 	return nil
 }
@@ -3712,7 +3721,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\trecipient\x18\x01 \x01(\tR\trecipient\x12-\n" +
 	"\x12consent_commitment\x18\x02 \x01(\fR\x11consentCommitment\x12-\n" +
 	"\x12subject_commitment\x18\x03 \x01(\fR\x11subjectCommitment\x12\x14\n" +
-	"\x05means\x18\x04 \x01(\tR\x05means\"\xad\x02\n" +
+	"\x05means\x18\x04 \x01(\tR\x05means\"\xea\x02\n" +
 	"\x15RepresentationChanged\x12\x16\n" +
 	"\x06change\x18\x01 \x01(\tR\x06change\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12 \n" +
@@ -3720,7 +3729,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x14principal_commitment\x18\x04 \x01(\fR\x13principalCommitment\x12;\n" +
 	"\x19representative_commitment\x18\x05 \x01(\fR\x18representativeCommitment\x12)\n" +
 	"\x10proof_commitment\x18\x06 \x01(\fR\x0fproofCommitment\x12+\n" +
-	"\x11person_commitment\x18\a \x01(\fR\x10personCommitment\"\xba\x04\n" +
+	"\x11person_commitment\x18\a \x01(\fR\x10personCommitment\x12;\n" +
+	"\x19representation_commitment\x18\b \x01(\fR\x18representationCommitment\"\xba\x04\n" +
 	"\x0eRecordsChecked\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
