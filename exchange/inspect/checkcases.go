@@ -91,7 +91,11 @@ func (c *checker) checkGuards(ctx context.Context) error {
 		if err := row.Scan(&kind, &key, &version); err != nil {
 			return err
 		}
-		if kind < int64(journal.GuardCase) || kind > int64(journal.GuardEnrolment) || len(key) == 0 || version < 1 || uint64(version) > c.head.Size {
+		form := map[journal.GuardKind]bool{
+			journal.GuardCase: len(key) == identity.TokenSize, journal.GuardConsent: len(key) == identity.TokenSize,
+			journal.GuardEnrolment: bytes.Count(key, []byte("/")) == 2, // a subscription's id
+		}
+		if !form[journal.GuardKind(kind)] || version < 1 || uint64(version) > c.head.Size {
 			return wrong("guards", hex.EncodeToString(key), "the row is not what the journal writes")
 		}
 		return nil
