@@ -231,8 +231,22 @@ func (p *Policy) Decide(r Request) Decision {
 			return d.refuse(factRules[i].kind, factRules[i].name, factRules[i].message)
 		}
 	}
+	if q.Action == Check && !q.agreedToCheck(d.Grant) {
+		return d.RefuseBy("consent.elsewhere")
+	}
 	d.Fields = consented(d.Fields, r.Facts.Consent.Fields)
 	return d
+}
+
+// agreedToCheck says whether all that a check looks at is among the fields that
+// the subjects agreed to.
+func (q *question) agreedToCheck(g *Grant) bool {
+	agreed := q.Facts.Consent.Fields
+	if agreed == nil || g == nil {
+		return agreed == nil
+	}
+	fields := q.topic.Mask(g.Check(q.Check).GetFields())
+	return len(fields) > 0 && !slices.ContainsFunc(fields, func(n uint32) bool { return !slices.Contains(agreed, n) })
 }
 
 // consented limits the fields that may leave to those that the subjects agreed
