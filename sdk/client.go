@@ -137,3 +137,7 @@ func (c *Client) exchange() exchangev1.ExchangeServiceClient {
 func (c *Client) ledger() ledgerv1.LedgerServiceClient {
 	return ledgerv1.NewLedgerServiceClient(c.Conn())
 }
+
+// Sign signs a statement of package verify by the key of the system's
+// certificate.
+func (c *Client) Sign(statement []byte) ([]byte, error) { return verify.Sign(c.id.signer, statement) }

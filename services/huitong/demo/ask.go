@@ -40,7 +40,7 @@ var materials = []material{
 func ask(ctx context.Context, s *story) error {
 	applicant, began := s.applicant(), time.Now()
 	s.tell("%s, %s, applies at %s, case %s", applicant.Name, veiled(applicant.Number), sample.ServiceHall.Name, caseNumber)
-	if err := s.hall.Open(ctx, clerk, caseNumber, applicant.Number, s.city.Families[0].Spouse.Number); err != nil {
+	if err := s.openCase(ctx); err != nil {
 		return err
 	}
 	answers := make(map[string]*sdk.Answer)

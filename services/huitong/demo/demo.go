@@ -36,6 +36,8 @@ type story struct {
 	receiving  *sdk.Group
 	// published counts records by topic.
 	published map[string]int
+	// keys are those of officials, by their departments' references.
+	keys map[string]*sdk.PersonKey
 	// doubted is the record in whose entry a byte will be changed.
 	doubted sdk.Record
 }
@@ -49,9 +51,11 @@ type step struct {
 var steps = []step{
 	{"An exchange starts", open},
 	{"The city's systems join", join},
+	{"Two departments agree on what one may ask of the other", agree},
 	{"Departments publish what they hold", publish},
 	{"A typing error is refused alone", mistype},
 	{"The service hall has received the certificates", receive},
+	{"A family consents, and a check tells only yes", family},
 	{"A case: living allowance for a disabled person in hardship", ask},
 	{"A system without a grant asks for the same", refuse},
 	{"A suspension stops a running subscription at its entry", suspend},
@@ -73,6 +77,7 @@ func Run(ctx context.Context, w io.Writer) (err error) {
 	s := &story{
 		teller: newTeller(w), dir: dir, city: sample.NewCity(seed, people),
 		publishers: make(map[string]*sdk.Publisher), published: make(map[string]int),
+		keys: make(map[string]*sdk.PersonKey),
 	}
 	defer func() { err = errors.Join(err, s.end(ctx)) }()
 	s.say("Huitong 匯通: one applicant, six departments, nothing to bring twice.")

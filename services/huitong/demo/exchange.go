@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/services/departments/sample"
@@ -17,6 +19,8 @@ type exchange struct {
 	node   *node.Node
 	stop   context.CancelFunc
 	served chan error
+	// clock is how far the exchange's clock is ahead.
+	clock *atomic.Int64
 }
 
 // start makes an exchange in an empty directory and serves it on a free port of
@@ -29,12 +33,15 @@ func start(ctx context.Context, dir string) (*exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := node.Open(ctx, node.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	clock := &atomic.Int64{}
+	n, err := node.Open(ctx, node.Config{
+		Dir: dir, Listen: "127.0.0.1:0", Clock: func() time.Time { return time.Now().Add(time.Duration(clock.Load())) },
+	})
 	if err != nil {
 		return nil, err
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	e := &exchange{node: n, stop: stop, served: make(chan error, 1)}
+	e := &exchange{node: n, stop: stop, served: make(chan error, 1), clock: clock}
 	go func() { e.served <- n.Serve(serving) }()
 	if e.Authority, err = authority.Connect(ctx, dir, n.Address(), n.LedgerKey()); err != nil {
 		return nil, errors.Join(err, e.close())
@@ -53,4 +60,9 @@ func (e *exchange) close() error {
 }
 
 // exchangeDir is the exchange's data directory.
+// now is the time on the exchange's clock.
+func (s *story) now() time.Time {
+	return time.Now().Add(time.Duration(s.exchange.clock.Load())).In(time.FixedZone("Asia/Shanghai", 8*60*60))
+}
+
 func (s *story) exchangeDir() string { return filepath.Join(s.dir, "exchange") }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"slices"
 
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -44,10 +45,29 @@ func topics() []topic {
 
 func (t topic) modes() []cataloguev1.DeliveryMode {
 	modes := []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY}
+	if t.name == departments.Incomes {
+		modes = append(modes, cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK)
+	}
 	if t.subscribe {
 		modes = append(modes, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE)
 	}
 	return modes
+}
+
+// items are what the topic's records serve; incomes are read for a means test,
+// with the consent of every adult of the family.
+func (t topic) items() []*cataloguev1.LinkedItem {
+	item := &cataloguev1.LinkedItem{Code: departments.HardshipSubsidy, Title: "困难残疾人生活补贴"}
+	if t.name == departments.Incomes {
+		item.Consent = cataloguev1.Consent_CONSENT_EVERY_ADULT
+	}
+	return []*cataloguev1.LinkedItem{item}
+}
+
+// granted are the modes of the grants that the operator records; checks are
+// agreed on by the departments themselves.
+func (t topic) granted() []cataloguev1.DeliveryMode {
+	return slices.DeleteFunc(t.modes(), func(m cataloguev1.DeliveryMode) bool { return m == cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK })
 }
 
 // list puts a topic into the catalogue.
@@ -57,7 +77,7 @@ func (t topic) list(ctx context.Context, a *authority.Authority) error {
 		Contract:      "huitong.records.v1." + t.contract,
 		SharingClass:  cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL,
 		Conditions:    "社会救助家庭经济状况核对",
-		DeliveryModes: t.modes(), SignatureRequired: true,
+		DeliveryModes: t.modes(), SignatureRequired: true, ServiceItems: t.items(),
 	})
 }
 
@@ -67,7 +87,7 @@ func (t topic) grant(ctx context.Context, a *authority.Authority, consumer strin
 		Topic: t.name, Consumer: consumer,
 		Basis: "社会救助暂行办法第五十八条", Scenario: "困难残疾人生活补贴审核",
 		Fields: t.fields, ServiceItems: []string{departments.HardshipSubsidy},
-		DeliveryModes: t.modes(), Scope: accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS,
+		DeliveryModes: t.granted(), Scope: accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS,
 	}
 	if t.subscribe {
 		g.StandingPurpose, g.StandingLegalBasis = departments.HardshipSubsidy, g.Basis

@@ -90,7 +90,7 @@ func TestEachReadsItsOwnOfTheBoard(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := sdk.AuditExport(&ledger, checkpoint.Signed, x.Node.LedgerKey())
-	if err != nil || a.Kinds["published"] != 6 || a.UnsignedCalls != 6 {
+	if err != nil || a.Kinds["published"] != 6 || a.OwnCalls != 6 || a.UnsignedCalls != 0 {
 		t.Errorf("%+v %v", a, err)
 	}
 	witness := x.Join(t, sample.PublicSecurity, "witness", cataloguev1.Role_ROLE_WITNESS)
