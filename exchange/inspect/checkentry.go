@@ -132,6 +132,9 @@ func (c *checker) checkBody(r *row) error {
 			return err
 		}
 		return c.policy(r.index, body.Certificate.Policy)
+	case *ledgerv1.LedgerEntry_Stepped:
+		c.objects.step(r.index, body.Stepped)
+		return c.policy(r.index, body.Stepped.Policy)
 	case *ledgerv1.LedgerEntry_Person:
 		if err := c.persons.change(c.head.Origin, r.index, body.Person); err != nil {
 			return err

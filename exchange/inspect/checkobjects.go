@@ -49,6 +49,18 @@ func (o *objects) change(index uint64, c *ledgerv1.ObjectChanged) {
 	o.seen[id] = &object{index: index, version: c.Version, policy: c.Policy, digest: c.Digest}
 }
 
+// step takes a step of a grant: each version of one is an object of its own.
+func (o *objects) step(index uint64, s *ledgerv1.GrantStepped) {
+	id := objectID{kind: "grant", id: s.Grant, version: uint64(s.Version)}
+	o.seen[id] = &object{index: index, version: uint64(s.Version), policy: s.Policy, digest: s.Digest}
+}
+
+// hasGrant says whether there is a grant, agreed here or recorded from outside.
+func (o *objects) hasGrant(id string) bool {
+	_, agreed := o.seen[objectID{kind: "grant", id: id, version: 1}]
+	return agreed || o.has("grant", id)
+}
+
 func (o *objects) has(kind, id string) bool {
 	_, ok := o.seen[objectID{kind: kind, id: id}]
 	return ok

@@ -88,7 +88,7 @@ func (c *checker) checkUse(ctx context.Context) error {
 		if err := rows.Scan(&id, &day, &used); err != nil {
 			return err
 		}
-		if !c.objects.has("grant", id) || day <= 0 || used < 1 || uint64(used) > c.head.Size {
+		if !c.objects.hasGrant(id) || day <= 0 || used < 1 || uint64(used) > c.head.Size {
 			return wrong("grant_use", id, "the row is not of a grant's use")
 		}
 		return nil
