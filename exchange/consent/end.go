@@ -141,4 +141,3 @@ func bumpGiven(ctx context.Context, tx store.Tx, slot journal.Slot, representati
 	}
 	return rows.Err()
 }
-

@@ -153,4 +153,3 @@ func changed(by *identity.Caller, change string, r *representation, proof []byte
 		Subjects: []*ledgerv1.Subject{r.Principal, r.Representative},
 	}}
 }
-
