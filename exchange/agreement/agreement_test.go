@@ -183,13 +183,6 @@ func (w *world) request(t *testing.T) *accessv1.Grant {
 	return w.must(t, nil, "consumer", "request", "consumer handler", with(terms(), "", 1))
 }
 
-func (w *world) agreed(t *testing.T) *accessv1.Grant {
-	t.Helper()
-	g := w.must(t, w.request(t), "consumer", "approve", "consumer head")
-	g = w.must(t, g, "provider", "accept", "provider handler")
-	return w.must(t, g, "provider", "approve", "provider head")
-}
-
 func wantRule(t *testing.T, err error, rule string) {
 	t.Helper()
 	if fault.RuleOf(err) != rule {

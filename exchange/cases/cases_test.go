@@ -118,7 +118,6 @@ func wantRule(t *testing.T, err error, rule string) {
 func TestWhatIsNoCase(t *testing.T) {
 	w := newWorld(t)
 	w.open(t, request())
-	size := w.Journal.Head().Size
 	for rule, change := range map[string]func(*accessv1.OpenCaseRequest){
 		"number.size":            func(r *accessv1.OpenCaseRequest) { r.Number = "" },
 		"person.size":            func(r *accessv1.OpenCaseRequest) { r.Person = "" },
@@ -140,7 +139,7 @@ func TestWhatIsNoCase(t *testing.T) {
 	_, _, err := w.Open(t.Context(), w.civil.Caller, many)
 	wantRule(t, err, "case.subjects")
 	operator := w.Enrol(catalogtest.Audit, "console", cataloguev1.Role_ROLE_OPERATOR)
-	size = w.Journal.Head().Size
+	size := w.Journal.Head().Size
 	_, _, err = w.Open(t.Context(), operator.Caller, request())
 	wantRule(t, err, "role.department")
 	if now := w.Journal.Head().Size; now != size {

@@ -1,7 +1,7 @@
 package contract
 
 import (
-	"cel.dev/cel-go/checker"
+	celcost "cel.dev/cel-go/common/cost"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -17,7 +17,7 @@ func OwnText(text string) string { return ownText(text) }
 // that is a list of at most n of the contract's records, of each bytes on
 // average: lists and texts are as long as the contract's own max_items and
 // max_len allow, and no longer than that.
-func (c *Contract) Estimator(variable string, n, each uint64) checker.CostEstimator {
+func (c *Contract) Estimator(variable string, n, each uint64) celcost.Estimator {
 	return &listSizes{variable: variable, n: n, each: each, one: sizes{message: c.inner, shape: &shape{layouts: c.layouts}}}
 }
 
@@ -28,17 +28,17 @@ type listSizes struct {
 	one      sizes
 }
 
-// EstimateSize implements checker.CostEstimator. What comes from no record is
+// EstimateSize implements celcost.Estimator. What comes from no record is
 // left to CEL.
-func (s *listSizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+func (s *listSizes) EstimateSize(n celcost.AstNode) *celcost.SizeEstimate {
 	path := n.Path()
 	switch {
 	case len(path) == 0 || path[0] != s.variable:
 		return nil
 	case len(path) == 1:
-		return &checker.SizeEstimate{Max: s.n}
+		return &celcost.SizeEstimate{Max: s.n}
 	case len(path) == 2:
-		return &checker.SizeEstimate{Max: 1}
+		return &celcost.SizeEstimate{Max: 1}
 	}
 	// "records", "@items", then the path within a record.
 	within := append([]string{"this"}, path[2:]...)
@@ -47,14 +47,14 @@ func (s *listSizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	return size
 }
 
-// EstimateCallCost implements checker.CostEstimator.
-func (s *listSizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+// EstimateCallCost implements celcost.Estimator.
+func (s *listSizes) EstimateCallCost(string, string, *celcost.AstNode, []celcost.AstNode) *celcost.CallEstimate {
 	return nil
 }
 
 // atPath is a node as if it stood elsewhere.
 type atPath struct {
-	checker.AstNode
+	celcost.AstNode
 	path []string
 }
 

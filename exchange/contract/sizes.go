@@ -3,7 +3,7 @@ package contract
 import (
 	"slices"
 
-	"cel.dev/cel-go/checker"
+	celcost "cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -20,7 +20,7 @@ type sizes struct {
 
 // EstimateSize bounds a value by the field that it comes from, if it comes from
 // one, else by the record's own size.
-func (s *sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+func (s *sizes) EstimateSize(n celcost.AstNode) *celcost.SizeEstimate {
 	size := sizeOfType(n.Type())
 	if f, element := s.resolve(n.Path()); f != nil {
 		if f.list && !element {
@@ -29,7 +29,7 @@ func (s *sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 			size = min(size, f.byteBound())
 		}
 	}
-	return &checker.SizeEstimate{Max: size}
+	return &celcost.SizeEstimate{Max: size}
 }
 
 // resolve follows a path of CEL's: "this", then field names, with "@items" and
@@ -74,12 +74,12 @@ var linear = []string{
 // EstimateCallCost charges linear functions by the size of all they are given.
 // What they give back is taken to be as long as all of it, or, for replace, as
 // its product.
-func (s *sizes) EstimateCallCost(function, _ string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+func (s *sizes) EstimateCallCost(function, _ string, target *celcost.AstNode, args []celcost.AstNode) *celcost.CallEstimate {
 	if !slices.Contains(linear, function) {
 		return nil
 	}
 	sum, prod := uint64(1), uint64(1)
-	add := func(n checker.AstNode) {
+	add := func(n celcost.AstNode) {
 		size := s.size(n)
 		sum = min(sum+size, 1<<62)
 		prod = product(prod, max(size, 1))
@@ -90,14 +90,14 @@ func (s *sizes) EstimateCallCost(function, _ string, target *checker.AstNode, ar
 	for _, a := range args {
 		add(a)
 	}
-	cost, result := sum, checker.SizeEstimate{Max: max(sum, MaxPayload)}
+	cost, result := sum, celcost.SizeEstimate{Max: max(sum, MaxPayload)}
 	if function == "replace" {
-		cost, result = prod, checker.SizeEstimate{Max: prod}
+		cost, result = prod, celcost.SizeEstimate{Max: prod}
 	}
-	return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Max: cost}, ResultSize: &result}
+	return &celcost.CallEstimate{CostEstimate: celcost.Estimate{Max: cost}, ResultSize: &result}
 }
 
-func (s *sizes) size(n checker.AstNode) uint64 {
+func (s *sizes) size(n celcost.AstNode) uint64 {
 	if known := n.ComputedSize(); known != nil {
 		return known.Max
 	}

@@ -193,8 +193,3 @@ func text(field, value string, limit int, required bool) error {
 
 // object names a dispute for its legal clock.
 func object(dispute uint64) string { return "dispute " + strconv.FormatUint(dispute, 10) }
-
-func participantOf(system string) string {
-	code, _, _ := strings.Cut(system, "/")
-	return code
-}

@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
+	celcost "cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -150,15 +151,15 @@ func (runtimeCosts) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uin
 type staticCosts struct{ checker.CostEstimator }
 
 // EstimateSize implements checker.CostEstimator.
-func (c *staticCosts) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+func (c *staticCosts) EstimateSize(n celcost.AstNode) *celcost.SizeEstimate {
 	if path := n.Path(); len(path) == 1 && path[0] == varToday {
-		return &checker.SizeEstimate{Min: uint64(len(time.DateOnly)), Max: uint64(len(time.DateOnly))}
+		return &celcost.SizeEstimate{Min: uint64(len(time.DateOnly)), Max: uint64(len(time.DateOnly))}
 	}
 	return c.CostEstimator.EstimateSize(n)
 }
 
 // EstimateCallCost implements checker.CostEstimator.
-func (c *staticCosts) EstimateCallCost(function, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+func (c *staticCosts) EstimateCallCost(function, overload string, target *celcost.AstNode, args []celcost.AstNode) *celcost.CallEstimate {
 	if !lists[function] || len(args) != 1 {
 		return c.CostEstimator.EstimateCallCost(function, overload, target, args)
 	}
@@ -167,7 +168,7 @@ func (c *staticCosts) EstimateCallCost(function, overload string, target *checke
 		size = c.EstimateSize(args[0])
 	}
 	if size == nil {
-		size = &checker.SizeEstimate{Max: 1 << 62}
+		size = &celcost.SizeEstimate{Max: 1 << 62}
 	}
-	return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: size.Max + 1}}
+	return &celcost.CallEstimate{CostEstimate: celcost.Estimate{Min: 1, Max: size.Max + 1}}
 }
