@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
@@ -84,6 +85,26 @@ func (c *Cases) SubjectsOf(ctx context.Context, participant, number string) ([]*
 		return nil, errUnknown()
 	}
 	return c.Subjects(ctx, one)
+}
+
+// Standing answers, in the order asked, how cases of a participant stand, by their
+// numbers, each with a subject that it may name; in the transaction of what rests
+// on the answer.
+func (c *Cases) Standing(ctx context.Context, tx store.Tx, participant string, numbers []string, subjects []*ledgerv1.Subject) ([]access.CaseFacts, error) {
+	found := make([]access.CaseFacts, len(numbers))
+	known := map[string]*Case{}
+	for i, number := range numbers {
+		one, looked := known[number]
+		if !looked {
+			var err error
+			if one, err = Find(ctx, tx, c.Token(participant, number)); err != nil {
+				return nil, err
+			}
+			known[number] = one
+		}
+		found[i] = FactsOf(one, c.SubjectToken(subjects[i]))
+	}
+	return found, nil
 }
 
 // Get gives a case of the caller's participant.

@@ -18,39 +18,45 @@ import (
 type arrear struct {
 	sequence, index uint64
 	lane            uint32
-	record          []byte
+	// enrolled is the entry that it is owed for: one that a later enrolment owes
+	// again is not paid by what was under way before.
+	enrolled int64
+	record   []byte
 }
+
+const arrearColumns = "sequence, lane, idx, enrolled, record"
 
 var (
 	insertArrears = &store.Insert{
-		Into: "INTO arrears (subscription, sequence, lane, idx, record)",
-		Then: "ON CONFLICT (subscription, sequence) DO NOTHING",
+		Into: "INTO arrears (subscription, sequence, lane, idx, enrolled, record)",
+		Then: "ON CONFLICT (subscription, sequence) DO UPDATE SET enrolled = excluded.enrolled",
 	}
 	lookupArrears = &store.Lookup{
-		Select: "SELECT sequence, lane, idx, record FROM arrears", Keys: [2]string{"subscription", "record"},
+		Select: "SELECT " + arrearColumns + " FROM arrears", Keys: [2]string{"subscription", "record"},
 	}
 )
 
-// owe writes what a subscription is owed; what it is owed already stays.
+// owe writes what a subscription is owed.
 func (m *Manager) owe(ctx context.Context, tx store.Tx, subscription int64, list []arrear) error {
-	var numbers, sequences, lanes, indexes store.Ints
+	var numbers, sequences, lanes, indexes, enrolled store.Ints
 	var records store.Blobs
 	for _, a := range list {
 		numbers, sequences = append(numbers, subscription), append(sequences, int64(a.sequence))
-		lanes, indexes, records = append(lanes, int64(a.lane)), append(indexes, int64(a.index)), append(records, a.record)
+		lanes, indexes = append(lanes, int64(a.lane)), append(indexes, int64(a.index))
+		enrolled, records = append(enrolled, a.enrolled), append(records, a.record)
 	}
-	return insertArrears.Run(ctx, m.DB.Journal, tx, numbers, sequences, lanes, indexes, records)
+	return insertArrears.Run(ctx, m.DB.Journal, tx, numbers, sequences, lanes, indexes, enrolled, records)
 }
 
 func scanArrear(rows *sql.Rows) (a arrear, err error) {
-	err = rows.Scan(&a.sequence, &a.lane, &a.index, &a.record)
+	err = rows.Scan(&a.sequence, &a.lane, &a.index, &a.enrolled, &a.record)
 	return a, err
 }
 
-// arrearsOf reads what a lane is owed, in order.
-func arrearsOf(ctx context.Context, tx store.Tx, subscription int64, lane uint32, limit int) ([]arrear, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT sequence, lane, idx, record FROM arrears
-		WHERE subscription = $1 AND lane = $2 ORDER BY sequence LIMIT $3`, subscription, int64(lane), int64(limit))
+// arrearsOf reads what a lane is owed from a sequence on, in order.
+func arrearsOf(ctx context.Context, tx store.Tx, subscription int64, lane uint32, from uint64, limit int) ([]arrear, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT "+arrearColumns+` FROM arrears
+		WHERE subscription = $1 AND lane = $2 AND sequence >= $3 ORDER BY sequence LIMIT $4`, subscription, int64(lane), int64(from), int64(limit))
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +76,7 @@ func arrearsOf(ctx context.Context, tx store.Tx, subscription int64, lane uint32
 func (s *session) collect() error {
 	s.owed = false
 	for _, l := range s.lanes {
-		list, err := arrearsOf(s.ctx, s.m.DB.Reader(), journal.Number(s.id), l.number, maxReplays)
+		list, err := arrearsOf(s.ctx, s.m.DB.Reader(), journal.Number(s.id), l.number, 0, maxReplays)
 		if err != nil {
 			return err
 		}
@@ -90,15 +96,39 @@ func (s *session) collect() error {
 // way; false if it is known. One that the lane delivers anyway pays for it.
 func (s *session) takeUp(l *lane, a *arrear) bool {
 	if it := s.items[a.sequence]; it != nil {
-		it.owed = it.owed || !it.late // a dead letter under way is settled first
-		return false
+		if !it.late && it.state != flying && it.state != prepared {
+			it.owed, it.enrolled = true, a.enrolled
+		} else if it.enrolled != a.enrolled {
+			s.owed = true
+		}
+		return false // one that is under way is settled first
 	}
 	if s.facts.about(a.sequence) || s.pending != nil && s.pending.facts.about(a.sequence) {
 		return false
 	}
 	s.replays++
-	s.precede(&item{sequence: a.sequence, key: keyOf(a.record, a.sequence), index: a.index, lane: l, late: true, owed: true})
+	s.precede(&item{sequence: a.sequence, key: keyOf(a.record, a.sequence), index: a.index, lane: l, late: true, owed: true, enrolled: a.enrolled})
 	return true
+}
+
+// stillOwed finds the arrears that a lane's row has under way. Those that are
+// not owed any more are settled.
+func (s *session) stillOwed(lane uint32, set []unsettled) (kept []unsettled, err error) {
+	for _, u := range set {
+		if u.owed {
+			list, err := arrearsOf(s.ctx, s.m.DB.Reader(), journal.Number(s.id), lane, u.sequence, 1)
+			if err != nil {
+				return nil, err
+			}
+			if len(list) == 1 && list[0].sequence == u.sequence {
+				u.enrolled = list[0].enrolled
+			} else if u.owed = false; u.late {
+				continue
+			}
+		}
+		kept = append(kept, u)
+	}
+	return kept, nil
 }
 
 // yield lets versions wait for what their records are owed: it gives those that

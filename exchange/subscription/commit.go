@@ -202,7 +202,8 @@ func (c *commit) writeFacts(ctx context.Context, tx store.Tx, slot journal.Slot)
 		}
 	}
 	for _, p := range c.facts.paid {
-		_, err := tx.ExecContext(ctx, "DELETE FROM arrears WHERE subscription = $1 AND sequence = $2", journal.Number(id), int64(p.sequence))
+		_, err := tx.ExecContext(ctx, "DELETE FROM arrears WHERE subscription = $1 AND sequence = $2 AND enrolled = $3",
+			journal.Number(id), int64(p.sequence), p.enrolled)
 		if err != nil {
 			return err
 		}
@@ -270,7 +271,7 @@ func (s *session) confirm(c *commit, done *journal.Commit) {
 	if len(c.acks) > 0 {
 		s.m.cover.add(s.id)
 	}
-	if len(c.facts.revived) > 0 && s.replays == 0 || s.owed && s.replays < maxReplays/2 {
+	if len(c.facts.revived)+len(c.facts.paid) > 0 && s.replays == 0 || s.owed && s.replays < maxReplays/2 {
 		s.stale = true // there may be more
 	}
 	for _, t := range c.settled {

@@ -15,6 +15,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
+	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/subscription"
@@ -38,6 +39,7 @@ type process struct {
 	bus      *bus.Bus
 	in       *intake.Intake
 	manager  *subscription.Manager
+	index    *inspect.Index
 	config   subscription.Config
 }
 
@@ -71,8 +73,12 @@ func start(t testing.TB, x *catalogtest.Exchange, instance, dir string) *process
 		Journal: x.Journal, Topics: x.Catalogue, Access: p.policy, Refusals: p.refusals, Keys: x.Identity.Keyring,
 		MaxRecords: 1000, MaxRecordBytes: 256 << 10, MaxCallBytes: 8 << 20,
 	}
+	p.index, err = inspect.OpenIndex(t.Context(), inspect.IndexConfig{DB: x.DB, Journal: x.Journal, Keyring: x.Identity.Keyring})
+	must(t, err)
+	t.Cleanup(p.index.Close)
 	p.config = subscription.Config{
-		DB: x.DB, Journal: x.Journal, Bus: p.bus, Catalogue: x.Catalogue, Policy: p.policy, Refusals: p.refusals,
+		Index: p.index,
+		DB:    x.DB, Journal: x.Journal, Bus: p.bus, Catalogue: x.Catalogue, Policy: p.policy, Refusals: p.refusals,
 		Keyring: x.Identity.Keyring, Instance: instance, Lease: 600 * time.Millisecond, Idle: idle,
 	}
 	p.manager = subscription.Open(p.config)

@@ -39,6 +39,7 @@ type item struct {
 	late bool
 	// owed: it settles an arrear.
 	owed     bool
+	enrolled int64 // the entry that it is owed for
 	attempts uint32
 	due      int64
 	// row is what is to be sent; nil where it must be read from the journal.

@@ -19,6 +19,8 @@ type unsettled struct {
 	// late marks what comes beside what the lane reads, owed what settles an
 	// arrear: both is an arrear, late alone a dead letter once more.
 	late, owed bool
+	// enrolled is the entry that it is owed for; its own row has it.
+	enrolled int64
 }
 
 // plain says whether a delivery was sent just once, as nearly all were.

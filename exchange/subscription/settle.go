@@ -39,7 +39,13 @@ type facts struct {
 	acknowledged []*ledgerv1.Acknowledgement
 	dead         []deadLetter
 	revived      []settled // replayed dead letters that were acknowledged
-	paid         []settled // what was owed and is settled
+	paid         []paid
+}
+
+// paid is an arrear that is settled.
+type paid struct {
+	settled
+	enrolled int64
 }
 
 type deadLetter struct {
@@ -54,7 +60,7 @@ type deadLetter struct {
 func (f facts) held() facts {
 	f.dead = slices.DeleteFunc(f.dead, func(d deadLetter) bool { return d.lane.lost })
 	f.revived = slices.DeleteFunc(f.revived, func(s settled) bool { return s.lane.lost })
-	f.paid = slices.DeleteFunc(f.paid, func(s settled) bool { return s.lane.lost })
+	f.paid = slices.DeleteFunc(f.paid, func(p paid) bool { return p.lane.lost })
 	return f
 }
 
@@ -73,7 +79,7 @@ func (t *settlement) unknowns() []uint64 {
 // written.
 func (f *facts) about(sequence uint64) bool {
 	return slices.ContainsFunc(f.revived, func(s settled) bool { return s.sequence == sequence }) ||
-		slices.ContainsFunc(f.paid, func(s settled) bool { return s.sequence == sequence }) ||
+		slices.ContainsFunc(f.paid, func(p paid) bool { return p.sequence == sequence }) ||
 		slices.ContainsFunc(f.dead, func(d deadLetter) bool { return d.sequence == sequence })
 }
 
@@ -133,7 +139,7 @@ func (s *session) discharge(it *item) {
 	at := settled{it.sequence, it.lane}
 	switch {
 	case it.owed:
-		s.facts.paid = append(s.facts.paid, at)
+		s.facts.paid = append(s.facts.paid, paid{at, it.enrolled})
 	case it.late:
 		s.facts.revived = append(s.facts.revived, at)
 	}
@@ -230,7 +236,7 @@ func (s *session) bury(it *item, reason string) {
 		s.replays--
 	}
 	if it.owed {
-		s.facts.paid = append(s.facts.paid, d.settled)
+		s.facts.paid = append(s.facts.paid, paid{d.settled, it.enrolled})
 	}
 	s.facts.dead = append(s.facts.dead, d)
 	s.queues.settle(it)

@@ -15,6 +15,10 @@ import (
 func (s *session) adopt(rows []laneRow) error {
 	for i := range rows {
 		r := &rows[i]
+		var err error
+		if r.unsettled, err = s.stillOwed(r.number, r.unsettled); err != nil {
+			return err
+		}
 		found, err := s.lookUp(r.unsettled)
 		if err != nil {
 			return err
@@ -49,7 +53,7 @@ func (s *session) remember(l *lane, set []unsettled, found map[uint64]*journal.R
 			if u.late != late {
 				continue
 			}
-			it := &item{sequence: u.sequence, lane: l, late: u.late, owed: u.owed, attempts: u.attempts, due: u.due, row: found[u.sequence]}
+			it := &item{sequence: u.sequence, lane: l, late: u.late, owed: u.owed, enrolled: u.enrolled, attempts: u.attempts, due: u.due, row: found[u.sequence]}
 			if it.row != nil {
 				it.key, it.index = keyOf(it.row.KeyToken, u.sequence), it.row.Index
 			} else {

@@ -37,11 +37,30 @@ import (
 	"github.com/huitong-bus/huitong/exchange/release"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // Refuser commits the entry of a denial before the caller hears of it.
 type Refuser interface {
 	Refuse(ctx context.Context, r access.Request, d access.Decision) error
+}
+
+// Index finds the records that a subject has. It follows the ledger by a moment.
+type Index interface {
+	// Wait returns once the index has followed the ledger to a size.
+	Wait(ctx context.Context, size uint64) error
+	// RecordsOfSubject gives the tokens of records of a topic whose present
+	// payload names the subject, in ascending order behind after; fewer than
+	// limit are the last.
+	RecordsOfSubject(ctx context.Context, topic string, subject, after []byte, limit int) ([][]byte, error)
+}
+
+// Cases says how cases stand.
+type Cases interface {
+	// Standing answers, in the order asked, for cases of a participant by their
+	// numbers, each with a subject that it may name. It reads in the transaction
+	// of what rests on the answer.
+	Standing(ctx context.Context, tx store.Tx, participant string, numbers []string, subjects []*ledgerv1.Subject) ([]access.CaseFacts, error)
 }
 
 // Config is what subscriptions need.
@@ -55,6 +74,9 @@ type Config struct {
 	Keyring   *identity.Keyring
 	// Marks knows which records are disputed; none if nil.
 	Marks release.Marks
+	// Index and Cases serve enrolment.
+	Index Index
+	Cases Cases
 	// Instance names this process among those that share the database; empty
 	// where it has the database for itself.
 	Instance string

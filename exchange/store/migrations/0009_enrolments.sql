@@ -1,11 +1,12 @@
--- Subjects that subscriptions enrolled, each with a case. Subscriptions are
--- named here by the number of their id, as topics are.
+-- Subjects that subscriptions enrolled, each with a case.
 CREATE TABLE enrolments (
-  subscription INTEGER NOT NULL,
+  subscription INTEGER NOT NULL, -- number of the subscription's id
   subject      BLOB    NOT NULL, -- token of type and number
   case_token   BLOB    NOT NULL, -- token of participant and case number
   since        INTEGER NOT NULL, -- entries from here on reach the subscriber by its lanes
   idx          INTEGER NOT NULL, -- the SubjectsEnrolled entry
+  at           INTEGER NOT NULL, -- its time
+  id           TEXT    NOT NULL, -- of the subscription
   body         BLOB    NOT NULL, -- sealed: the subject and the case number
   PRIMARY KEY (subscription, subject, case_token)
 );
@@ -19,7 +20,8 @@ CREATE TABLE arrears (
   subscription INTEGER NOT NULL,
   sequence     INTEGER NOT NULL,
   lane         INTEGER NOT NULL,
-  idx          INTEGER NOT NULL,
+  idx          INTEGER NOT NULL, -- the publication
+  enrolled     INTEGER NOT NULL, -- the SubjectsEnrolled entry that it is owed for
   record       BLOB    NOT NULL, -- key token: later versions wait for this one
   PRIMARY KEY (subscription, sequence)
 );

@@ -21,7 +21,7 @@ func exchange(c *sdk.Client) exchangev1.ExchangeServiceClient {
 
 func (a *app) subscriptionCommand() *cobra.Command {
 	return noun("subscription", "Receive the records of a topic as they change",
-		a.subscriptionCreate(), a.subscriptionList(), a.subscriptionShow(), a.subscriptionPause(),
+		a.subscriptionCreate(), a.subscriptionEnrol(), a.subscriptionRemove(), a.subscriptionEnrolments(), a.subscriptionList(), a.subscriptionShow(), a.subscriptionPause(),
 		a.subscriptionResume(), a.subscriptionReset(), a.subscriptionDelete(), a.receiveCommand())
 }
 

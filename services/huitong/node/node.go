@@ -196,7 +196,10 @@ func (n *Node) openBus() {
 func (n *Node) openSubscriptions() {
 	n.subscriptions = subscription.Open(subscription.Config{
 		DB: n.DB, Journal: n.Journal, Bus: n.Bus, Catalogue: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
-		Keyring: n.Identity.Keyring, Marks: n.marks, Instance: n.Instance, Clock: n.Clock, Log: n.Log,
+		Keyring: n.Identity.Keyring, Marks: n.marks, Index: n.Index, Cases: n.Cases, Instance: n.Instance, Clock: n.Clock, Log: n.Log,
+	})
+	n.Cases.OnClose(func(ctx context.Context, tx store.Tx, slot journal.Slot, c *cases.Case) ([]journal.Entry, error) {
+		return n.subscriptions.CaseClosed(ctx, tx, slot, c.Token)
 	})
 	n.closing(func(ctx context.Context) error { n.subscriptions.Close(ctx); return nil })
 }
@@ -249,6 +252,7 @@ func (n *Node) openServer() error {
 	accessv1.RegisterIdentityProviderServiceServer(n.server, &rpc.IdentityProviderService{Consents: n.consents})
 	accessv1.RegisterCaseServiceServer(n.server, &rpc.CaseService{Cases: n.Cases})
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
+	exchangev1.RegisterEnrolmentServiceServer(n.server, &rpc.EnrolmentService{Subscriptions: n.subscriptions})
 	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
 	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})
 	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())

@@ -138,6 +138,7 @@ type clientsOf struct {
 	accessv1.AllowedServiceClient
 	accessv1.CaseServiceClient
 	accessv1.AgreementServiceClient
+	exchangev1.EnrolmentServiceClient
 	accessv1.ConsentServiceClient
 	accessv1.RepresentationServiceClient
 	accessv1.IdentityProviderServiceClient
@@ -152,7 +153,7 @@ type clientsOf struct {
 func over(c grpc.ClientConnInterface) clientsOf {
 	return clientsOf{
 		exchangev1.NewExchangeServiceClient(c), cataloguev1.NewCatalogueServiceClient(c),
-		accessv1.NewAccessServiceClient(c), accessv1.NewAllowedServiceClient(c), accessv1.NewCaseServiceClient(c), accessv1.NewAgreementServiceClient(c),
+		accessv1.NewAccessServiceClient(c), accessv1.NewAllowedServiceClient(c), accessv1.NewCaseServiceClient(c), accessv1.NewAgreementServiceClient(c), exchangev1.NewEnrolmentServiceClient(c),
 		accessv1.NewConsentServiceClient(c), accessv1.NewRepresentationServiceClient(c), accessv1.NewIdentityProviderServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
 		exchangev1.NewCorrectionServiceClient(c),
@@ -417,6 +418,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.caseRows()...)
 	rows = append(rows, p.agreementRows()...)
 	rows = append(rows, p.consentRows()...)
+	rows = append(rows, p.enrolmentRows()...)
 	return rows
 }
 
@@ -425,7 +427,7 @@ func methodsOf(t *testing.T) []string {
 	var all []string
 	for _, name := range []string{
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
-		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "access.v1.DeadlineService",
+		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "exchange.v1.EnrolmentService", "access.v1.DeadlineService",
 		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "access.v1.AgreementService",
 		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "catalogue.v1.GroupService",
 	} {

@@ -1,0 +1,43 @@
+package sdk
+
+import (
+	"context"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
+
+// Enrolment is a subject that a subscription is told of, with the case that it is
+// enrolled for.
+type Enrolment struct {
+	Subject Subject
+	Case    string
+}
+
+func enrolments(list []Enrolment) []*exchangev1.Enrolment {
+	out := make([]*exchangev1.Enrolment, len(list))
+	for i, e := range list {
+		out[i] = &exchangev1.Enrolment{Subject: &ledgerv1.Subject{Type: e.Subject.Type, Number: e.Subject.Number}, CaseNumber: e.Case}
+	}
+	return out
+}
+
+// Enrol adds subjects to a subscription whose grant is for enrolled subjects. Their
+// present records are delivered, marked as a snapshot, then each change of them.
+// It gives how many were not enrolled before.
+func (c *Client) Enrol(ctx context.Context, subscription, person string, list ...Enrolment) (int, error) {
+	answer, err := exchangev1.NewEnrolmentServiceClient(c.Conn()).EnrolSubjects(ctx, &exchangev1.EnrolSubjectsRequest{
+		Subscription: subscription, Enrolments: enrolments(list), Acting: &exchangev1.Acting{Person: person},
+	})
+	return int(answer.GetEnrolled()), fault.FromStatus(err)
+}
+
+// Remove removes subjects; with an empty case, whatever they were enrolled for.
+// Nothing about them leaves behind it. It gives how many enrolments ended.
+func (c *Client) Remove(ctx context.Context, subscription, person string, list ...Enrolment) (int, error) {
+	answer, err := exchangev1.NewEnrolmentServiceClient(c.Conn()).RemoveSubjects(ctx, &exchangev1.RemoveSubjectsRequest{
+		Subscription: subscription, Enrolments: enrolments(list), Acting: &exchangev1.Acting{Person: person},
+	})
+	return int(answer.GetRemoved()), fault.FromStatus(err)
+}
