@@ -94,4 +94,3 @@ func (a *app) subscriptionEnrolments() *cobra.Command {
 		}),
 	}
 }
-

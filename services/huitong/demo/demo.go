@@ -60,6 +60,7 @@ var steps = []step{
 	{"A system without a grant asks for the same", refuse},
 	{"A suspension stops a running subscription at its entry", suspend},
 	{"A certificate is revoked", revoke},
+	{"A death notice reaches the case, and nobody else's does", died},
 	{"The auditor verifies everything, offline", audit},
 	{"Somebody changes one byte of the database", tamper},
 }

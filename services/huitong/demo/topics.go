@@ -48,7 +48,7 @@ func (t topic) modes() []cataloguev1.DeliveryMode {
 	if t.name == departments.Incomes {
 		modes = append(modes, cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK)
 	}
-	if t.subscribe {
+	if t.subscribe || t.name == departments.Persons {
 		modes = append(modes, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE)
 	}
 	return modes
@@ -67,7 +67,9 @@ func (t topic) items() []*cataloguev1.LinkedItem {
 // granted are the modes of the grants that the operator records; checks are
 // agreed on by the departments themselves.
 func (t topic) granted() []cataloguev1.DeliveryMode {
-	return slices.DeleteFunc(t.modes(), func(m cataloguev1.DeliveryMode) bool { return m == cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK })
+	return slices.DeleteFunc(t.modes(), func(m cataloguev1.DeliveryMode) bool {
+		return m == cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK || m == cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE && !t.subscribe
+	})
 }
 
 // list puts a topic into the catalogue.
