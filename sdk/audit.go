@@ -28,6 +28,9 @@ type Audit struct {
 	// Persons is how many officials were enrolled, each with a proof that it holds
 	// its key, which was checked.
 	Persons uint64
+	// Steps is how many steps of agreements there are, each checked by the
+	// signatures of its system and its official and against the step before.
+	Steps uint64
 }
 
 // AuditExport verifies an exported ledger as VerifyExport does and, beyond the
@@ -39,6 +42,7 @@ func AuditExport(r io.Reader, checkpoint, ledgerKey string) (*Audit, error) {
 		return nil, err
 	}
 	a := &auditor{audit: Audit{Kinds: map[string]uint64{}}, keys: map[string]crypto.PublicKey{}, origin: v.Origin()}
+	a.steps = verify.Steps{Origin: v.Origin(), Persons: &a.persons, Key: func(f []byte) crypto.PublicKey { return a.keys[string(f)] }}
 	a.snapshots = verify.Snapshots{Origin: a.origin, Key: func(fingerprint []byte) crypto.PublicKey { return a.keys[string(fingerprint)] }}
 	if _, err := VerifyExport(r, checkpoint, ledgerKey, a.entry); err != nil {
 		return nil, err
@@ -53,6 +57,7 @@ type auditor struct {
 	snapshots verify.Snapshots
 	origin    string
 	persons   verify.Persons
+	steps     verify.Steps
 	// call has the entries of the call being read, and who made it.
 	call        []*ledgerv1.RecordPublished
 	first       uint64
@@ -82,6 +87,11 @@ func (a *auditor) entry(e *ledgerv1.LedgerEntry) error {
 		return a.published(e, published)
 	case e.GetCertificate() != nil:
 		return a.issued(e.GetCertificate())
+	case e.GetStepped() != nil:
+		if err := a.steps.Entry(e); err != nil {
+			return unproven("entry %d: %w", e.GetIndex(), err)
+		}
+		a.audit.Steps++
 	case e.GetPerson() != nil:
 		if err := a.persons.Enter(a.origin, e.GetPerson()); err != nil {
 			return unproven("%w", err)

@@ -256,6 +256,83 @@ func TestTheWayToAGrantAndItsEnd(t *testing.T) {
 	}
 }
 
+// TestStepsVerifyOffline follows an agreement from the ledger's leaves alone, and
+// no longer once any byte of what was signed, or who signed it, is changed.
+func TestStepsVerifyOffline(t *testing.T) {
+	w := newWorld(t)
+	g := w.must(t, w.request(t), "consumer", "approve", "consumer head")
+	g = w.must(t, g, "provider", "accept", "provider handler")
+	w.must(t, g, "provider", "approve", "provider head")
+	if steps, err := w.follow(t, nil); err != nil || steps != 4 {
+		t.Fatal(steps, err)
+	}
+	for step := range 4 {
+		for name, change := range map[string]func(*ledgerv1.GrantStepped){
+			"signature":        func(s *ledgerv1.GrantStepped) { s.Signature[12] ^= 1 },
+			"person signature": func(s *ledgerv1.GrantStepped) { s.PersonSignature[12] ^= 1 },
+			"statement":        func(s *ledgerv1.GrantStepped) { s.Statement[len(s.Statement)-1] ^= 1 },
+			"step":             func(s *ledgerv1.GrantStepped) { s.Step = "withdraw" },
+			"person":           func(s *ledgerv1.GrantStepped) { s.Person = w.people["both"].fingerprint },
+			"version":          func(s *ledgerv1.GrantStepped) { s.Version++ },
+		} {
+			n := 0
+			if _, err := w.follow(t, func(s *ledgerv1.GrantStepped) {
+				if n == step {
+					change(s)
+				}
+				n++
+			}); err == nil {
+				t.Errorf("step %d with another %s verifies", step, name)
+			}
+		}
+	}
+}
+
+// follow follows the agreements of the ledger; change alters its steps.
+func (w *world) follow(t *testing.T, change func(*ledgerv1.GrantStepped)) (int, error) {
+	t.Helper()
+	rows, err := w.DB.Reader().QueryContext(t.Context(), "SELECT leaf FROM ledger ORDER BY idx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	keys, persons, origin := map[string]crypto.PublicKey{}, &verify.Persons{}, w.Identity.Keyring.Origin()
+	steps := verify.Steps{Origin: origin, Persons: persons, Key: func(f []byte) crypto.PublicKey { return keys[string(f)] }}
+	n := 0
+	for rows.Next() {
+		var leaf []byte
+		e := &ledgerv1.LedgerEntry{}
+		if err := rows.Scan(&leaf); err != nil {
+			t.Fatal(err)
+		}
+		if err := proto.Unmarshal(leaf, e); err != nil {
+			t.Fatal(err)
+		}
+		if c := e.GetCertificate(); len(c.GetCertificate()) > 0 {
+			parsed, err := x509.ParseCertificate(c.Certificate)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys[string(c.Fingerprint)] = parsed.PublicKey
+		}
+		if p := e.GetPerson(); p != nil {
+			if err := persons.Enter(origin, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := e.GetStepped(); s != nil {
+			if change != nil {
+				change(s)
+			}
+			if err := steps.Entry(e); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, rows.Err()
+}
+
 // TestRefusedAndExtended takes the other ways.
 func TestRefusedAndExtended(t *testing.T) {
 	w := newWorld(t)

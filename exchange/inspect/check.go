@@ -105,6 +105,7 @@ type checker struct {
 	codes   map[string]string // of catalogue entries: the topic of each
 	layouts layouts
 	persons persons
+	steps   verify.Steps
 	// consents and acting are what the ledger says of consents and
 	// representations.
 	consents, acting agreed
@@ -117,6 +118,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.source = source{db: db, keys: keyring, log: slog.New(slog.DiscardHandler)}
 	c.verify.certificates = map[string]*certificate{}
 	c.verify.snapshots = verify.Snapshots{Origin: keyring.Origin(), Key: c.verify.key}
+	c.steps = verify.Steps{Origin: keyring.Origin(), Persons: &c.persons.Persons, Key: c.verify.key}
 	c.objects.seen = map[objectID]*object{}
 	c.cases = caseEntries{}
 	c.codes = map[string]string{}

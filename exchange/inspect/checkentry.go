@@ -133,6 +133,9 @@ func (c *checker) checkBody(r *row) error {
 		}
 		return c.policy(r.index, body.Certificate.Policy)
 	case *ledgerv1.LedgerEntry_Stepped:
+		if err := c.steps.Entry(r.entry); err != nil {
+			return wrong("ledger", r.index, "%v", err)
+		}
 		c.objects.step(r.index, body.Stepped)
 		return c.policy(r.index, body.Stepped.Policy)
 	case *ledgerv1.LedgerEntry_Person:

@@ -278,10 +278,12 @@ func (a *app) printAudit(audit *sdk.Audit) error {
 		return a.printValue(map[string]any{
 			"ok": true, "entries": audit.Entries, "kinds": audit.Kinds, "certificates": audit.Certificates,
 			"signed_calls": audit.SignedCalls, "unsigned_calls": audit.UnsignedCalls, "snapshot_calls": audit.SnapshotCalls,
+			"own_calls": audit.OwnCalls, "persons": audit.Persons, "steps": audit.Steps,
 		})
 	}
-	a.printf("%d entries make the tree of the signed checkpoint\n%d signatures of publishers are right, %d calls are unsigned; %d certificates were issued\n",
-		audit.Entries, audit.SignedCalls, audit.UnsignedCalls, audit.Certificates)
+	a.printf("%d entries make the tree of the signed checkpoint\n%d signatures of publishers are right, %d calls are unsigned; %d certificates were issued\n"+
+		"%d steps of agreements are signed by both system and official, in order; %d officials proved their keys\n",
+		audit.Entries, audit.SignedCalls, audit.UnsignedCalls, audit.Certificates, audit.Steps, audit.Persons)
 	t := newTable(a.out, "KIND", "ENTRIES")
 	for _, kind := range sortedKeys(audit.Kinds) {
 		if err := t.row(kind, itoa(audit.Kinds[kind])); err != nil {
