@@ -18,7 +18,7 @@ func access(c *sdk.Client) accessv1.AccessServiceClient {
 
 func (a *app) grantCommand() *cobra.Command {
 	return noun("grant", "Keep who may read which topic, for what",
-		a.grantCreate(), a.grantList(), a.grantShow(), a.grantSuspend(), a.grantResume())
+		append(a.grantSteps(), a.grantRequest(), a.grantAgreements(), a.grantCreate(), a.grantList(), a.grantShow(), a.grantSuspend(), a.grantResume())...)
 }
 
 func (a *app) grantCreate() *cobra.Command {

@@ -47,7 +47,7 @@ func params() testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "exits": exits, "records": records, "join": join, "terminate": terminate, "protoset": protoset, "flip": flip, "spoil": spoil,
-			"outside": outside, "until": until, "split": split,
+			"outside": outside, "until": until, "grantid": grantID, "split": split,
 		},
 	}
 }
@@ -77,6 +77,15 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("it does not come about within 30 s")
+}
+
+// grantID sets a variable to the id of the first grant that was printed.
+func grantID(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile(`(?m)^[0-9a-f]{20}`).FindString(ts.ReadFile("stdout"))
+	if found == "" {
+		ts.Fatalf("no grant was printed")
+	}
+	ts.Setenv(args[0], found)
 }
 
 // terminate sends SIGTERM to the last command that was started in the background.

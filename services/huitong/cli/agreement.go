@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	"github.com/huitong-bus/huitong/sdk"
+)
+
+func (a *app) grantRequest() *cobra.Command {
+	g := &accessv1.Grant{}
+	var modes []string
+	var scope, key, id string
+	c := &cobra.Command{
+		Use:   "request TOPIC --person-key FILE",
+		Short: "Ask the provider of a topic for a grant, as a handler of the department that is to use it",
+		Long: `Requests a grant. The department's head then approves it (huitong grant approve), and the
+provider's clock runs. With --grant it requests that grant's next version: with what was
+missing, changed, or for a longer period; what is agreed is in force until then.`,
+		Example: `  huitong grant request marriage --person-key handler.key --basis 社会救助暂行办法第五十八条 \
+      --scenario 困难补贴审核 --fields certificate_number,state --service-item 000115004000 --valid-until 2027-12-31`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
+			var err error
+			if g.DeliveryModes, err = enumValues[cataloguev1.DeliveryMode]("--mode", modes); err != nil {
+				return err
+			}
+			if g.Scope, err = enumValue[accessv1.GrantScope]("--scope", scope); err != nil {
+				return err
+			}
+			person, err := sdk.LoadPersonKey(key)
+			if err != nil {
+				return err
+			}
+			if g.Topic = args[0]; g.Consumer == "" {
+				g.Consumer = c.Participant()
+			}
+			got, err := c.RequestGrant(ctx, id, g, person)
+			if err != nil {
+				return err
+			}
+			return a.stepped(got, "grant %s version %d requested; the head approves it next", got.GetId(), got.GetVersion())
+		}),
+	}
+	f := c.Flags()
+	f.StringVar(&key, "person-key", "", "key file of the handler")
+	f.StringVar(&id, "grant", "", "an existing grant, of which this is the next version")
+	f.StringVar(&g.Consumer, "consumer", "", "the department's own code if not given; one of its systems CODE/SYSTEM, or group:ID")
+	f.StringSliceVar(&g.Fields, "fields", nil, "names of the contract's top-level fields that may leave")
+	f.StringVar(&g.Basis, "basis", "", "law, regulation or duty")
+	f.StringVar(&g.Scenario, "scenario", "", "what it is used for")
+	f.StringSliceVar(&g.ServiceItems, "service-item", nil, "service item codes")
+	f.StringSliceVar(&modes, "mode", []string{"query"}, "subscribe, query, check")
+	f.StringVar(&g.StandingPurpose, "standing-purpose", "", "for subscriptions: the purpose they stand on")
+	f.StringVar(&g.StandingLegalBasis, "standing-legal-basis", "", "for subscriptions: the legal basis they stand on")
+	f.StringVar(&scope, "scope", "all-subjects", "all-subjects or enrolled-subjects")
+	f.StringVar(&g.ValidFrom, "valid-from", "", "first day; the day of the agreement if not given")
+	f.StringVar(&g.ValidUntil, "valid-until", "", "last day; open if not given")
+	f.Uint64Var(&g.DailyLimit, "daily-limit", 0, "queries a day; no limit if 0")
+	_ = c.MarkFlagRequired("person-key")
+	return c
+}
+
+// grantSteps are the commands of the steps that need no terms.
+func (a *app) grantSteps() []*cobra.Command {
+	var all []*cobra.Command
+	for _, s := range []struct{ use, step, side, short string }{
+		{"approve", "approve", "", "Approve, as the head, what the handler of your side prepared"},
+		{"decline", "decline", "", "Decline, as the head, what the handler of your side prepared"},
+		{"withdraw", "withdraw", "consumer", "Take a request back"},
+		{"accept", "accept", "provider", "Accept a request, as the provider's handler"},
+		{"refuse", "refuse", "provider", "Refuse a request with a reason, as the provider's handler"},
+		{"return", "return", "provider", "Return a request, once, with everything that is missing"},
+		{"ask-extension", "ask_extension", "provider", "Ask the operator for more time to answer"},
+		{"allow-extension", "allow_extension", "operator", "Allow the provider more time to answer"},
+		{"deny-extension", "deny_extension", "operator", "Deny the provider more time to answer"},
+		{"supplied", "supply", "provider", "Say that the data is supplied"},
+		{"terminate", "terminate", "", "End a grant for good"},
+		{"dispose", "dispose", "consumer", "Say, as the consumer's head, how the data was disposed of"},
+		{"halt", "suspend", "", "Suspend a grant that was agreed on the exchange"},
+		{"go-on", "resume", "", "End that suspension"},
+	} {
+		all = append(all, a.grantStep(s.use, s.step, s.side, s.short))
+	}
+	return all
+}
+
+func (a *app) grantStep(use, name, side, short string) *cobra.Command {
+	var key string
+	s := sdk.Step{Side: side, Name: name}
+	c := &cobra.Command{
+		Use: use + " GRANT", Short: short, Args: cobra.ExactArgs(1),
+		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
+			if key != "" {
+				var err error
+				if s.Person, err = sdk.LoadPersonKey(key); err != nil {
+					return err
+				}
+			}
+			if s.Side == "" {
+				var err error
+				if s.Side, err = sideOf(ctx, c, args[0]); err != nil {
+					return err
+				}
+			}
+			g, err := c.TakeStep(ctx, args[0], s)
+			if err != nil {
+				return err
+			}
+			return a.stepped(g, "grant %s version %d is %s", g.GetId(), g.GetVersion(), enumText(g.GetState()))
+		}),
+	}
+	c.Flags().StringVar(&key, "person-key", "", "key file of the official who takes the step")
+	c.Flags().StringVar(&s.Note, "note", "", "why, where the step needs words")
+	if name == "return" {
+		c.Flags().StringArrayVar(&s.Missing, "missing", nil, "what is missing; repeat it, for it is said once")
+	}
+	return c
+}
+
+// stepped prints a grant as it stands after a step.
+func (a *app) stepped(g *accessv1.Grant, format string, args ...any) error {
+	if a.json() {
+		return a.printJSON(g)
+	}
+	a.printf(format+"\n", args...)
+	return nil
+}
+
+// sideOf says which side of a grant the caller's system is on.
+func sideOf(ctx context.Context, c *sdk.Client, id string) (string, error) {
+	all, err := c.GrantVersions(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	g := all[len(all)-1].GetGrant()
+	consumer, _, _ := strings.Cut(g.GetConsumer(), "/")
+	switch c.Participant() {
+	case g.GetProvider():
+		return "provider", nil
+	case consumer:
+		return "consumer", nil
+	}
+	if strings.HasPrefix(g.GetConsumer(), "group:") {
+		return "consumer", nil
+	}
+	return "operator", nil
+}
+
+func (a *app) grantAgreements() *cobra.Command {
+	var mine bool
+	c := &cobra.Command{
+		Use: "agreements", Short: "List agreements with whose turn it is, and by when", Args: cobra.NoArgs,
+		RunE: a.with(func(ctx context.Context, c *sdk.Client, _ []string) error {
+			type A = *accessv1.Agreement
+			return list(a, pages(func(token string) ([]A, string, error) {
+				resp, err := accessv1.NewAgreementServiceClient(c.Conn()).ListAgreements(ctx, &accessv1.ListAgreementsRequest{Mine: mine, PageSize: pageSize, PageToken: token})
+				return resp.GetAgreements(), resp.GetNextPageToken(), fault.FromStatus(err)
+			}),
+				column[A]{"GRANT", func(s A) string { return s.GetGrant().GetId() }},
+				column[A]{"VERSION", func(s A) string { return itoa(s.GetGrant().GetVersion()) }},
+				column[A]{"TOPIC", func(s A) string { return s.GetGrant().GetTopic() }},
+				column[A]{"CONSUMER", func(s A) string { return s.GetGrant().GetConsumer() }},
+				column[A]{"STATE", func(s A) string { return enumText(s.GetGrant().GetState()) }},
+				column[A]{"TURN", func(s A) string { return orElse(s.GetTurn(), "-") }},
+				column[A]{"NEXT", func(s A) string { return s.GetNext() }},
+				column[A]{"DUE", func(s A) string { return s.GetDeadline().GetDue() }},
+				column[A]{"WORKING DAYS", func(s A) string { return daysOf(s.GetDeadline()) }},
+				column[A]{"AGREED", func(s A) string { return yesNo(s.GetGrant().GetRecordedOutside(), "outside", "here") }})
+		}),
+	}
+	c.Flags().BoolVar(&mine, "mine", false, "only those that wait for your own side")
+	return c
+}
+
+func daysOf(d *accessv1.Deadline) string {
+	switch {
+	case d == nil:
+		return ""
+	case d.GetLate():
+		return fmt.Sprintf("late by %d", d.GetDaysLate())
+	}
+	return fmt.Sprintf("%d left", d.GetDaysLeft())
+}
