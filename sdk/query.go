@@ -3,6 +3,9 @@ package sdk
 import (
 	"context"
 	"iter"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
@@ -39,6 +42,9 @@ type Query struct {
 	By     QueryBy
 	// IncludeInactive asks for records that are revoked, removed, … too.
 	IncludeInactive bool
+	// AsOf asks for what was known then; see AsOfIndex and AsOfTime. The present if
+	// nil.
+	AsOf QueryAsOf
 	// JSON asks for payloads as protobuf-JSON too.
 	JSON bool
 	// PageSize is at most 256; 64 if 0.
@@ -51,6 +57,23 @@ type Query struct {
 
 // QueryBy says by whom or what to look; see BySubject, ByKey and ByIndex.
 type QueryBy func(*exchangev1.QueryRequest)
+
+// QueryAsOf says which past a query is about. Of each record the version comes
+// that was the newest, with the status that it had; whether the caller may read
+// it is decided as of now.
+type QueryAsOf func(*exchangev1.QueryRequest)
+
+// AsOfIndex is when the entry with this index was the ledger's last.
+func AsOfIndex(index uint64) QueryAsOf {
+	return func(r *exchangev1.QueryRequest) { r.AsOf = &exchangev1.QueryRequest_AsOfIndex{AsOfIndex: index} }
+}
+
+// AsOfTime is a time, to the microsecond.
+func AsOfTime(t time.Time) QueryAsOf {
+	return func(r *exchangev1.QueryRequest) {
+		r.AsOf = &exchangev1.QueryRequest_AsOfTime{AsOfTime: timestamppb.New(t)}
+	}
+}
 
 // Answer is one page of records, with the receipt of the entry that says this
 // system was given them.
@@ -89,6 +112,9 @@ func (q *Query) message() *exchangev1.QueryRequest {
 	if q.By != nil {
 		q.By(r)
 	}
+	if q.AsOf != nil {
+		q.AsOf(r)
+	}
 	return r
 }
 
@@ -125,6 +151,9 @@ func (c *Client) readAnswer(a *Answer, q *Query, resp *exchangev1.QueryResponse)
 	queried := entry.GetQueried()
 	if queried.GetConsumer() != c.system || queried.GetTopic() != q.Topic || queried.GetPurpose() != q.Acting.Purpose {
 		return unproven("entry %d is of another query", receipt.Index)
+	}
+	if past := queried.GetAsOfPlusOne(); (past > 0) != (q.AsOf != nil) || past > receipt.Index {
+		return unproven("entry %d is of another time", receipt.Index)
 	}
 	records := make([]Record, len(resp.GetRecords()))
 	details := make([][verify.HashSize]byte, len(records))

@@ -90,3 +90,21 @@ func (c *checker) asks(leaf, body, token []byte, value int64) bool {
 	opening, err := journal.OpenEntry(c.keys, c.origin, body)
 	return err == nil && bytes.Equal(c.askedToken(entry.GetChecked(), opening), token)
 }
+
+// asOf checks that a question of what was known once is of a past before its
+// entry, and answered with versions of that past.
+func asOf(index uint64, q *ledgerv1.RecordsQueried, details [][]byte) error {
+	if q.AsOfPlusOne == 0 {
+		return nil
+	}
+	if q.AsOfPlusOne > index {
+		return errors.New("it asks for a past that had not come")
+	}
+	for i, raw := range details {
+		d := &ledgerv1.ReleaseDetail{}
+		if err := proto.Unmarshal(raw, d); err != nil || d.Index >= q.AsOfPlusOne {
+			return fmt.Errorf("detail %d is of a version that was not known then", i)
+		}
+	}
+	return nil
+}

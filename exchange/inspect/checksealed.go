@@ -187,7 +187,10 @@ func (c *checker) commitments(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) 
 		if !bytes.Equal(q.SubjectCommitment, question(o)) {
 			return errQuestion
 		}
-		if err = consents(o, q.ConsentCommitments); err == nil {
+		if err = asOf(e.Index, q, o.Details); err == nil {
+			err = consents(o, q.ConsentCommitments)
+		}
+		if err == nil {
 			err = c.details(e.Index, o.Details, q.Records, q.DetailsRoot)
 		}
 	case *ledgerv1.LedgerEntry_Released:

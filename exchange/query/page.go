@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -55,7 +56,7 @@ func (q *Queries) version(ctx context.Context, topic *catalog.Topic, a *question
 
 // ofKey adds the record of a key.
 func (q *Queries) ofKey(ctx context.Context, topic *catalog.Topic, a *question, fields []uint32, p *page) error {
-	if _, err := q.records(ctx, topic, a, [][]byte{a.token}, fields, p); err != nil || len(p.batch.Records) > 0 {
+	if _, err := q.known(ctx, topic, a, [][]byte{a.token}, fields, p); err != nil || len(p.batch.Records) > 0 {
 		return err
 	}
 	if k, err := topic.Contract(0); err != nil || k.AboutNobody() {
@@ -73,13 +74,13 @@ func (q *Queries) ofSubject(ctx context.Context, topic *catalog.Topic, a *questi
 	after := a.after
 	for {
 		room := a.limit - len(p.batch.Records)
-		tokens, err := q.Index.RecordsOfSubject(ctx, topic.Name, a.token, after, room+1)
+		tokens, err := q.tokens(ctx, topic, a, after, room+1)
 		if err != nil {
 			return err
 		}
 		more := len(tokens) > room
 		tokens = tokens[:min(len(tokens), room)]
-		done, err := q.records(ctx, topic, a, tokens, fields, p)
+		done, err := q.known(ctx, topic, a, tokens, fields, p)
 		if err != nil {
 			return err
 		}
@@ -200,10 +201,17 @@ func isAbout(opening *ledgerv1.RecordOpening, subject *ledgerv1.Subject) bool {
 
 // add cuts a version into the page.
 func (q *Queries) add(p *page, topic *catalog.Topic, row *journal.Row, present release.Presence, view release.View) error {
+	return q.addAt(p, topic, row, present, view, q.Clock)
+}
+
+// addAt cuts a version as it was seen at a time.
+func (q *Queries) addAt(p *page, topic *catalog.Topic, row *journal.Row, present release.Presence, view release.View, clock func() time.Time) error {
 	v := &release.Version{
 		Index: row.Index, KeyToken: row.KeyToken, Leaf: bytes.Clone(row.Leaf), Sealed: row.Body,
 	}
-	if err := q.cutter().Add(p.batch, topic, v, present, view); err != nil {
+	cutter := q.cutter()
+	cutter.Clock = clock
+	if err := cutter.Add(p.batch, topic, v, present, view); err != nil {
 		return err
 	}
 	p.bytes += proto.Size(p.batch.Records[len(p.batch.Records)-1])

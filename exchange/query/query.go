@@ -46,6 +46,9 @@ type Index interface {
 	// RecordsOfSubject gives the tokens of records of a topic of which some
 	// version is about the subject, in ascending order behind after.
 	RecordsOfSubject(ctx context.Context, topic string, subject, after []byte, limit int) ([][]byte, error)
+	// RecordsOfSubjectAt gives those of which some version up to the entry last is
+	// about the subject.
+	RecordsOfSubjectAt(ctx context.Context, topic string, subject, after []byte, limit int, last uint64) ([][]byte, error)
 }
 
 // Refuser commits the entry of a denial before the caller hears of it.
@@ -81,6 +84,9 @@ type Queries struct {
 func (q *Queries) Answer(ctx context.Context, caller *identity.Caller, r *exchangev1.QueryRequest) (*exchangev1.QueryResponse, error) {
 	question, err := q.read(caller, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := q.readAsOf(ctx, question); err != nil {
 		return nil, err
 	}
 	request := access.Request{
@@ -204,6 +210,9 @@ func (q *Queries) entry(request access.Request, d *access.Decision, question *qu
 	for i, digest := range opening.Consents {
 		c := verify.Commit(verify.Consent, uint32(i), secret, digest)
 		queried.ConsentCommitments = append(queried.ConsentCommitments, c[:])
+	}
+	if question.then != nil {
+		queried.AsOfPlusOne = question.then.index + 1
 	}
 	if d.Grant != nil {
 		queried.Grant, queried.GrantVersion = d.Grant.ID, d.Grant.Version

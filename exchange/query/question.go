@@ -26,6 +26,8 @@ type question struct {
 	token []byte
 	limit int
 	after []byte
+	// then is when the answer was known; nil for the present.
+	then *then
 }
 
 // read checks what was asked; who may ask is not decided here.
@@ -56,7 +58,7 @@ func (q *Queries) read(caller *identity.Caller, r *exchangev1.QueryRequest) (*qu
 	default:
 		return nil, fault.Field("by", "by.required", "say by whom or what to look: subject, key or index")
 	}
-	return a, q.readToken(a)
+	return a, nil
 }
 
 // readSubject checks and normalises a subject.
@@ -79,7 +81,7 @@ func (q *Queries) pageToken(a *question, last []byte) string {
 }
 
 func (q *Queries) pageSeal(a *question, last []byte) []byte {
-	return q.Keyring.Token(identity.TokenPage, a.caller, a.Topic, string(a.token), string(last))
+	return q.Keyring.Token(identity.TokenPage, a.caller, a.Topic, string(a.token), string(last), a.then.String())
 }
 
 func (q *Queries) readToken(a *question) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type queryFlags struct {
 	key      string
 	index    uint64
 	inactive bool
+	asOf     string
 	limit    int
 	dry      bool
 }
@@ -48,8 +50,12 @@ a refusal. What comes is checked against what its publisher signed before it is 
 		if err != nil {
 			return err
 		}
+		past, err := parseAsOf(f.asOf)
+		if err != nil {
+			return err
+		}
 		return a.query(ctx, client, &f, sdk.Query{
-			Topic: args[0], Acting: f.acting, By: by, IncludeInactive: f.inactive, ValidateOnly: f.dry,
+			Topic: args[0], Acting: f.acting, By: by, AsOf: past, IncludeInactive: f.inactive, ValidateOnly: f.dry,
 		})
 	})
 	actingFlags(c, &f.acting)
@@ -57,8 +63,25 @@ a refusal. What comes is checked against what its publisher signed before it is 
 	c.Flags().Uint64Var(&f.index, "index", 0, "the version that this ledger entry published")
 	c.Flags().BoolVar(&f.inactive, "include-inactive", false, "records too that are revoked, removed or otherwise no longer active")
 	c.Flags().IntVar(&f.limit, "limit", 0, "no more records than this; all if 0")
+	c.Flags().StringVar(&f.asOf, "as-of", "", "what was known then: a ledger index, or a time 2026-11-25T09:30:00+08:00")
 	c.MarkFlagsMutuallyExclusive("key", "index")
+	c.MarkFlagsMutuallyExclusive("as-of", "index")
 	return dryRunFlag(c, &f.dry)
+}
+
+// parseAsOf reads which past is asked for; nil for the present.
+func parseAsOf(text string) (sdk.QueryAsOf, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if index, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return sdk.AsOfIndex(index), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return nil, usageError("--as-of is a ledger index, or a time as 2026-11-25T09:30:00+08:00")
+	}
+	return sdk.AsOfTime(at), nil
 }
 
 // by reads by whom or what to look.

@@ -1445,8 +1445,17 @@ type QueryRequest struct {
 	// Include records that are no longer active.
 	IncludeInactive bool `protobuf:"varint,8,opt,name=include_inactive,json=includeInactive,proto3" json:"include_inactive,omitempty"`
 	// Send payloads as protobuf-JSON too.
-	Json          bool `protobuf:"varint,9,opt,name=json,proto3" json:"json,omitempty"`
-	ValidateOnly  bool `protobuf:"varint,10,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	Json         bool `protobuf:"varint,9,opt,name=json,proto3" json:"json,omitempty"`
+	ValidateOnly bool `protobuf:"varint,10,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// What was known then: of each record the version that was the newest, with the
+	// status that it had. Not with by index. Whether the caller may read is decided
+	// as of now.
+	//
+	// Types that are valid to be assigned to AsOf:
+	//
+	//	*QueryRequest_AsOfIndex
+	//	*QueryRequest_AsOfTime
+	AsOf          isQueryRequest_AsOf `protobuf_oneof:"as_of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1564,6 +1573,31 @@ func (x *QueryRequest) GetValidateOnly() bool {
 	return false
 }
 
+func (x *QueryRequest) GetAsOf() isQueryRequest_AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *QueryRequest) GetAsOfIndex() uint64 {
+	if x != nil {
+		if x, ok := x.AsOf.(*QueryRequest_AsOfIndex); ok {
+			return x.AsOfIndex
+		}
+	}
+	return 0
+}
+
+func (x *QueryRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.AsOf.(*QueryRequest_AsOfTime); ok {
+			return x.AsOfTime
+		}
+	}
+	return nil
+}
+
 type isQueryRequest_By interface {
 	isQueryRequest_By()
 }
@@ -1585,6 +1619,23 @@ func (*QueryRequest_Subject) isQueryRequest_By() {}
 func (*QueryRequest_Key) isQueryRequest_By() {}
 
 func (*QueryRequest_Index) isQueryRequest_By() {}
+
+type isQueryRequest_AsOf interface {
+	isQueryRequest_AsOf()
+}
+
+type QueryRequest_AsOfIndex struct {
+	// When the entry with this index was the last.
+	AsOfIndex uint64 `protobuf:"varint,11,opt,name=as_of_index,json=asOfIndex,proto3,oneof"`
+}
+
+type QueryRequest_AsOfTime struct {
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=as_of_time,json=asOfTime,proto3,oneof"`
+}
+
+func (*QueryRequest_AsOfIndex) isQueryRequest_AsOf() {}
+
+func (*QueryRequest_AsOfTime) isQueryRequest_AsOf() {}
 
 type QueryResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3514,7 +3565,7 @@ const file_huitong_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x12SubscribeHeartbeat\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x1b\n" +
 	"\tcaught_up\x18\x02 \x01(\bR\bcaughtUp\x12\x14\n" +
-	"\x05floor\x18\x03 \x01(\x04R\x05floor\"\xe3\x02\n" +
+	"\x05floor\x18\x03 \x01(\x04R\x05floor\"\xca\x03\n" +
 	"\fQueryRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x123\n" +
 	"\x06acting\x18\x02 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\x126\n" +
@@ -3527,8 +3578,12 @@ const file_huitong_exchange_v1_exchange_service_proto_rawDesc = "" +
 	"\x10include_inactive\x18\b \x01(\bR\x0fincludeInactive\x12\x12\n" +
 	"\x04json\x18\t \x01(\bR\x04json\x12#\n" +
 	"\rvalidate_only\x18\n" +
-	" \x01(\bR\fvalidateOnlyB\x04\n" +
-	"\x02by\"\xe5\x01\n" +
+	" \x01(\bR\fvalidateOnly\x12 \n" +
+	"\vas_of_index\x18\v \x01(\x04H\x01R\tasOfIndex\x12:\n" +
+	"\n" +
+	"as_of_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampH\x01R\basOfTimeB\x04\n" +
+	"\x02byB\a\n" +
+	"\x05as_of\"\xe5\x01\n" +
 	"\rQueryResponse\x12=\n" +
 	"\arecords\x18\x01 \x03(\v2#.huitong.exchange.v1.ReleasedRecordR\arecords\x126\n" +
 	"\arelease\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\arelease\x125\n" +
@@ -3799,80 +3854,81 @@ var file_huitong_exchange_v1_exchange_service_proto_depIdxs = []int32{
 	53, // 26: huitong.exchange.v1.SubscribeLapsed.problem:type_name -> huitong.exchange.v1.Problem
 	58, // 27: huitong.exchange.v1.QueryRequest.acting:type_name -> huitong.exchange.v1.Acting
 	59, // 28: huitong.exchange.v1.QueryRequest.subject:type_name -> huitong.ledger.v1.Subject
-	57, // 29: huitong.exchange.v1.QueryResponse.records:type_name -> huitong.exchange.v1.ReleasedRecord
-	56, // 30: huitong.exchange.v1.QueryResponse.release:type_name -> huitong.exchange.v1.Receipt
-	52, // 31: huitong.exchange.v1.QueryResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	58, // 32: huitong.exchange.v1.CheckRequest.acting:type_name -> huitong.exchange.v1.Acting
-	59, // 33: huitong.exchange.v1.CheckRequest.subject:type_name -> huitong.ledger.v1.Subject
-	0,  // 34: huitong.exchange.v1.CheckResponse.answer:type_name -> huitong.exchange.v1.CheckAnswer
-	56, // 35: huitong.exchange.v1.CheckResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	52, // 36: huitong.exchange.v1.CheckResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	54, // 37: huitong.exchange.v1.Start.time:type_name -> google.protobuf.Timestamp
-	25, // 38: huitong.exchange.v1.Subscription.start:type_name -> huitong.exchange.v1.Start
-	55, // 39: huitong.exchange.v1.Subscription.ack_wait:type_name -> google.protobuf.Duration
-	55, // 40: huitong.exchange.v1.Subscription.backoff:type_name -> google.protobuf.Duration
-	55, // 41: huitong.exchange.v1.Subscription.max_backoff:type_name -> google.protobuf.Duration
-	1,  // 42: huitong.exchange.v1.Subscription.state:type_name -> huitong.exchange.v1.SubscriptionState
-	54, // 43: huitong.exchange.v1.Subscription.created_at:type_name -> google.protobuf.Timestamp
-	27, // 44: huitong.exchange.v1.Subscription.lane_state:type_name -> huitong.exchange.v1.Lane
-	26, // 45: huitong.exchange.v1.CreateSubscriptionRequest.subscription:type_name -> huitong.exchange.v1.Subscription
-	26, // 46: huitong.exchange.v1.CreateSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	56, // 47: huitong.exchange.v1.CreateSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	26, // 48: huitong.exchange.v1.GetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	26, // 49: huitong.exchange.v1.ListSubscriptionsResponse.subscriptions:type_name -> huitong.exchange.v1.Subscription
-	26, // 50: huitong.exchange.v1.PauseSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	56, // 51: huitong.exchange.v1.PauseSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	26, // 52: huitong.exchange.v1.ResumeSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	56, // 53: huitong.exchange.v1.ResumeSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	25, // 54: huitong.exchange.v1.ResetSubscriptionRequest.start:type_name -> huitong.exchange.v1.Start
-	26, // 55: huitong.exchange.v1.ResetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
-	56, // 56: huitong.exchange.v1.ResetSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	56, // 57: huitong.exchange.v1.DeleteSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	54, // 58: huitong.exchange.v1.DeadLetter.at:type_name -> google.protobuf.Timestamp
-	42, // 59: huitong.exchange.v1.ListDeadLettersResponse.dead_letters:type_name -> huitong.exchange.v1.DeadLetter
-	58, // 60: huitong.exchange.v1.PeekDeadLetterRequest.acting:type_name -> huitong.exchange.v1.Acting
-	42, // 61: huitong.exchange.v1.PeekDeadLetterResponse.dead_letter:type_name -> huitong.exchange.v1.DeadLetter
-	57, // 62: huitong.exchange.v1.PeekDeadLetterResponse.record:type_name -> huitong.exchange.v1.ReleasedRecord
-	56, // 63: huitong.exchange.v1.PeekDeadLetterResponse.release:type_name -> huitong.exchange.v1.Receipt
-	52, // 64: huitong.exchange.v1.PeekDeadLetterResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	56, // 65: huitong.exchange.v1.ReplayDeadLettersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	2,  // 66: huitong.exchange.v1.ExchangeService.Publish:input_type -> huitong.exchange.v1.PublishRequest
-	4,  // 67: huitong.exchange.v1.ExchangeService.PublishStream:input_type -> huitong.exchange.v1.PublishStreamRequest
-	6,  // 68: huitong.exchange.v1.ExchangeService.GetLastPosition:input_type -> huitong.exchange.v1.GetLastPositionRequest
-	8,  // 69: huitong.exchange.v1.ExchangeService.Subscribe:input_type -> huitong.exchange.v1.SubscribeRequest
-	21, // 70: huitong.exchange.v1.ExchangeService.Query:input_type -> huitong.exchange.v1.QueryRequest
-	23, // 71: huitong.exchange.v1.ExchangeService.Check:input_type -> huitong.exchange.v1.CheckRequest
-	28, // 72: huitong.exchange.v1.ExchangeService.CreateSubscription:input_type -> huitong.exchange.v1.CreateSubscriptionRequest
-	30, // 73: huitong.exchange.v1.ExchangeService.GetSubscription:input_type -> huitong.exchange.v1.GetSubscriptionRequest
-	32, // 74: huitong.exchange.v1.ExchangeService.ListSubscriptions:input_type -> huitong.exchange.v1.ListSubscriptionsRequest
-	34, // 75: huitong.exchange.v1.ExchangeService.PauseSubscription:input_type -> huitong.exchange.v1.PauseSubscriptionRequest
-	36, // 76: huitong.exchange.v1.ExchangeService.ResumeSubscription:input_type -> huitong.exchange.v1.ResumeSubscriptionRequest
-	38, // 77: huitong.exchange.v1.ExchangeService.ResetSubscription:input_type -> huitong.exchange.v1.ResetSubscriptionRequest
-	40, // 78: huitong.exchange.v1.ExchangeService.DeleteSubscription:input_type -> huitong.exchange.v1.DeleteSubscriptionRequest
-	43, // 79: huitong.exchange.v1.ExchangeService.ListDeadLetters:input_type -> huitong.exchange.v1.ListDeadLettersRequest
-	45, // 80: huitong.exchange.v1.ExchangeService.PeekDeadLetter:input_type -> huitong.exchange.v1.PeekDeadLetterRequest
-	47, // 81: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:input_type -> huitong.exchange.v1.ReplayDeadLettersRequest
-	3,  // 82: huitong.exchange.v1.ExchangeService.Publish:output_type -> huitong.exchange.v1.PublishResponse
-	5,  // 83: huitong.exchange.v1.ExchangeService.PublishStream:output_type -> huitong.exchange.v1.PublishStreamResponse
-	7,  // 84: huitong.exchange.v1.ExchangeService.GetLastPosition:output_type -> huitong.exchange.v1.GetLastPositionResponse
-	14, // 85: huitong.exchange.v1.ExchangeService.Subscribe:output_type -> huitong.exchange.v1.SubscribeResponse
-	22, // 86: huitong.exchange.v1.ExchangeService.Query:output_type -> huitong.exchange.v1.QueryResponse
-	24, // 87: huitong.exchange.v1.ExchangeService.Check:output_type -> huitong.exchange.v1.CheckResponse
-	29, // 88: huitong.exchange.v1.ExchangeService.CreateSubscription:output_type -> huitong.exchange.v1.CreateSubscriptionResponse
-	31, // 89: huitong.exchange.v1.ExchangeService.GetSubscription:output_type -> huitong.exchange.v1.GetSubscriptionResponse
-	33, // 90: huitong.exchange.v1.ExchangeService.ListSubscriptions:output_type -> huitong.exchange.v1.ListSubscriptionsResponse
-	35, // 91: huitong.exchange.v1.ExchangeService.PauseSubscription:output_type -> huitong.exchange.v1.PauseSubscriptionResponse
-	37, // 92: huitong.exchange.v1.ExchangeService.ResumeSubscription:output_type -> huitong.exchange.v1.ResumeSubscriptionResponse
-	39, // 93: huitong.exchange.v1.ExchangeService.ResetSubscription:output_type -> huitong.exchange.v1.ResetSubscriptionResponse
-	41, // 94: huitong.exchange.v1.ExchangeService.DeleteSubscription:output_type -> huitong.exchange.v1.DeleteSubscriptionResponse
-	44, // 95: huitong.exchange.v1.ExchangeService.ListDeadLetters:output_type -> huitong.exchange.v1.ListDeadLettersResponse
-	46, // 96: huitong.exchange.v1.ExchangeService.PeekDeadLetter:output_type -> huitong.exchange.v1.PeekDeadLetterResponse
-	48, // 97: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:output_type -> huitong.exchange.v1.ReplayDeadLettersResponse
-	82, // [82:98] is the sub-list for method output_type
-	66, // [66:82] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	54, // 29: huitong.exchange.v1.QueryRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	57, // 30: huitong.exchange.v1.QueryResponse.records:type_name -> huitong.exchange.v1.ReleasedRecord
+	56, // 31: huitong.exchange.v1.QueryResponse.release:type_name -> huitong.exchange.v1.Receipt
+	52, // 32: huitong.exchange.v1.QueryResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	58, // 33: huitong.exchange.v1.CheckRequest.acting:type_name -> huitong.exchange.v1.Acting
+	59, // 34: huitong.exchange.v1.CheckRequest.subject:type_name -> huitong.ledger.v1.Subject
+	0,  // 35: huitong.exchange.v1.CheckResponse.answer:type_name -> huitong.exchange.v1.CheckAnswer
+	56, // 36: huitong.exchange.v1.CheckResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	52, // 37: huitong.exchange.v1.CheckResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	54, // 38: huitong.exchange.v1.Start.time:type_name -> google.protobuf.Timestamp
+	25, // 39: huitong.exchange.v1.Subscription.start:type_name -> huitong.exchange.v1.Start
+	55, // 40: huitong.exchange.v1.Subscription.ack_wait:type_name -> google.protobuf.Duration
+	55, // 41: huitong.exchange.v1.Subscription.backoff:type_name -> google.protobuf.Duration
+	55, // 42: huitong.exchange.v1.Subscription.max_backoff:type_name -> google.protobuf.Duration
+	1,  // 43: huitong.exchange.v1.Subscription.state:type_name -> huitong.exchange.v1.SubscriptionState
+	54, // 44: huitong.exchange.v1.Subscription.created_at:type_name -> google.protobuf.Timestamp
+	27, // 45: huitong.exchange.v1.Subscription.lane_state:type_name -> huitong.exchange.v1.Lane
+	26, // 46: huitong.exchange.v1.CreateSubscriptionRequest.subscription:type_name -> huitong.exchange.v1.Subscription
+	26, // 47: huitong.exchange.v1.CreateSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 48: huitong.exchange.v1.CreateSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	26, // 49: huitong.exchange.v1.GetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	26, // 50: huitong.exchange.v1.ListSubscriptionsResponse.subscriptions:type_name -> huitong.exchange.v1.Subscription
+	26, // 51: huitong.exchange.v1.PauseSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 52: huitong.exchange.v1.PauseSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	26, // 53: huitong.exchange.v1.ResumeSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 54: huitong.exchange.v1.ResumeSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	25, // 55: huitong.exchange.v1.ResetSubscriptionRequest.start:type_name -> huitong.exchange.v1.Start
+	26, // 56: huitong.exchange.v1.ResetSubscriptionResponse.subscription:type_name -> huitong.exchange.v1.Subscription
+	56, // 57: huitong.exchange.v1.ResetSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	56, // 58: huitong.exchange.v1.DeleteSubscriptionResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	54, // 59: huitong.exchange.v1.DeadLetter.at:type_name -> google.protobuf.Timestamp
+	42, // 60: huitong.exchange.v1.ListDeadLettersResponse.dead_letters:type_name -> huitong.exchange.v1.DeadLetter
+	58, // 61: huitong.exchange.v1.PeekDeadLetterRequest.acting:type_name -> huitong.exchange.v1.Acting
+	42, // 62: huitong.exchange.v1.PeekDeadLetterResponse.dead_letter:type_name -> huitong.exchange.v1.DeadLetter
+	57, // 63: huitong.exchange.v1.PeekDeadLetterResponse.record:type_name -> huitong.exchange.v1.ReleasedRecord
+	56, // 64: huitong.exchange.v1.PeekDeadLetterResponse.release:type_name -> huitong.exchange.v1.Receipt
+	52, // 65: huitong.exchange.v1.PeekDeadLetterResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	56, // 66: huitong.exchange.v1.ReplayDeadLettersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	2,  // 67: huitong.exchange.v1.ExchangeService.Publish:input_type -> huitong.exchange.v1.PublishRequest
+	4,  // 68: huitong.exchange.v1.ExchangeService.PublishStream:input_type -> huitong.exchange.v1.PublishStreamRequest
+	6,  // 69: huitong.exchange.v1.ExchangeService.GetLastPosition:input_type -> huitong.exchange.v1.GetLastPositionRequest
+	8,  // 70: huitong.exchange.v1.ExchangeService.Subscribe:input_type -> huitong.exchange.v1.SubscribeRequest
+	21, // 71: huitong.exchange.v1.ExchangeService.Query:input_type -> huitong.exchange.v1.QueryRequest
+	23, // 72: huitong.exchange.v1.ExchangeService.Check:input_type -> huitong.exchange.v1.CheckRequest
+	28, // 73: huitong.exchange.v1.ExchangeService.CreateSubscription:input_type -> huitong.exchange.v1.CreateSubscriptionRequest
+	30, // 74: huitong.exchange.v1.ExchangeService.GetSubscription:input_type -> huitong.exchange.v1.GetSubscriptionRequest
+	32, // 75: huitong.exchange.v1.ExchangeService.ListSubscriptions:input_type -> huitong.exchange.v1.ListSubscriptionsRequest
+	34, // 76: huitong.exchange.v1.ExchangeService.PauseSubscription:input_type -> huitong.exchange.v1.PauseSubscriptionRequest
+	36, // 77: huitong.exchange.v1.ExchangeService.ResumeSubscription:input_type -> huitong.exchange.v1.ResumeSubscriptionRequest
+	38, // 78: huitong.exchange.v1.ExchangeService.ResetSubscription:input_type -> huitong.exchange.v1.ResetSubscriptionRequest
+	40, // 79: huitong.exchange.v1.ExchangeService.DeleteSubscription:input_type -> huitong.exchange.v1.DeleteSubscriptionRequest
+	43, // 80: huitong.exchange.v1.ExchangeService.ListDeadLetters:input_type -> huitong.exchange.v1.ListDeadLettersRequest
+	45, // 81: huitong.exchange.v1.ExchangeService.PeekDeadLetter:input_type -> huitong.exchange.v1.PeekDeadLetterRequest
+	47, // 82: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:input_type -> huitong.exchange.v1.ReplayDeadLettersRequest
+	3,  // 83: huitong.exchange.v1.ExchangeService.Publish:output_type -> huitong.exchange.v1.PublishResponse
+	5,  // 84: huitong.exchange.v1.ExchangeService.PublishStream:output_type -> huitong.exchange.v1.PublishStreamResponse
+	7,  // 85: huitong.exchange.v1.ExchangeService.GetLastPosition:output_type -> huitong.exchange.v1.GetLastPositionResponse
+	14, // 86: huitong.exchange.v1.ExchangeService.Subscribe:output_type -> huitong.exchange.v1.SubscribeResponse
+	22, // 87: huitong.exchange.v1.ExchangeService.Query:output_type -> huitong.exchange.v1.QueryResponse
+	24, // 88: huitong.exchange.v1.ExchangeService.Check:output_type -> huitong.exchange.v1.CheckResponse
+	29, // 89: huitong.exchange.v1.ExchangeService.CreateSubscription:output_type -> huitong.exchange.v1.CreateSubscriptionResponse
+	31, // 90: huitong.exchange.v1.ExchangeService.GetSubscription:output_type -> huitong.exchange.v1.GetSubscriptionResponse
+	33, // 91: huitong.exchange.v1.ExchangeService.ListSubscriptions:output_type -> huitong.exchange.v1.ListSubscriptionsResponse
+	35, // 92: huitong.exchange.v1.ExchangeService.PauseSubscription:output_type -> huitong.exchange.v1.PauseSubscriptionResponse
+	37, // 93: huitong.exchange.v1.ExchangeService.ResumeSubscription:output_type -> huitong.exchange.v1.ResumeSubscriptionResponse
+	39, // 94: huitong.exchange.v1.ExchangeService.ResetSubscription:output_type -> huitong.exchange.v1.ResetSubscriptionResponse
+	41, // 95: huitong.exchange.v1.ExchangeService.DeleteSubscription:output_type -> huitong.exchange.v1.DeleteSubscriptionResponse
+	44, // 96: huitong.exchange.v1.ExchangeService.ListDeadLetters:output_type -> huitong.exchange.v1.ListDeadLettersResponse
+	46, // 97: huitong.exchange.v1.ExchangeService.PeekDeadLetter:output_type -> huitong.exchange.v1.PeekDeadLetterResponse
+	48, // 98: huitong.exchange.v1.ExchangeService.ReplayDeadLetters:output_type -> huitong.exchange.v1.ReplayDeadLettersResponse
+	83, // [83:99] is the sub-list for method output_type
+	67, // [67:83] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_huitong_exchange_v1_exchange_service_proto_init() }
@@ -3899,6 +3955,8 @@ func file_huitong_exchange_v1_exchange_service_proto_init() {
 		(*QueryRequest_Subject)(nil),
 		(*QueryRequest_Key)(nil),
 		(*QueryRequest_Index)(nil),
+		(*QueryRequest_AsOfIndex)(nil),
+		(*QueryRequest_AsOfTime)(nil),
 	}
 	file_huitong_exchange_v1_exchange_service_proto_msgTypes[23].OneofWrappers = []any{
 		(*Start_Current)(nil),
