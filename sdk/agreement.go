@@ -74,6 +74,9 @@ func (c *Client) newest(ctx context.Context, id string) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(all) == 0 {
+		return nil, fault.New(fault.NotFound, "grant.unknown", "there is no such grant")
+	}
 	return all[len(all)-1].Grant, nil
 }
 
@@ -91,7 +94,7 @@ func (c *Client) step(ctx context.Context, g *Grant, s Step) (*Grant, error) {
 		LedgerOrigin: c.Origin(), Grant: g.Id, Version: uint32(g.Version), Side: s.Side, Step: s.Name, TermsDigest: digest[:],
 		Note: s.Note, Missing: s.Missing, SignedAtUs: s.At.UnixMicro(),
 	}
-	if n := len(g.Steps); n > 0 {
+	if n := len(g.Steps); n > 0 && len(g.Steps[n-1].Statement) > 0 {
 		before := sha256.Sum256(g.Steps[n-1].Statement)
 		says.Previous = before[:]
 	}
