@@ -293,6 +293,7 @@ func (p *Policy) allow(q *question, d Decision) Decision {
 // grant that passed most rules.
 func (p *Policy) byGrant(q *question, d Decision) Decision {
 	best := -1
+	d.Ended = true
 	for _, list := range p.candidates(q.topic.Name, q.Caller) {
 		for _, g := range list {
 			if q.Grant != "" && q.Grant != g.ID {
@@ -300,15 +301,17 @@ func (p *Policy) byGrant(q *question, d Decision) Decision {
 			}
 			failed := firstRefusal(q, g)
 			if failed < 0 {
-				d.Allow, d.Grant, d.Fields, d.Scope = true, g, g.Fields(q.topic), g.Scope()
+				d.Allow, d.Grant, d.Fields, d.Scope, d.Ended = true, g, g.Fields(q.topic), g.Scope(), false
 				return d
 			}
+			d.Ended = d.Ended && g.over(q.day)
 			if failed > best {
 				best = failed
 			}
 		}
 	}
 	if best < 0 {
+		d.Ended = false // there never was any
 		return d.refuse(fault.Denied, grantRequired, noGrant)
 	}
 	return d.refuse(fault.Denied, grantRules[best].name, grantRules[best].message)

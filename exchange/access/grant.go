@@ -92,4 +92,18 @@ func (g *Grant) hasThreshold(check, name string) bool {
 	return slices.ContainsFunc(thresholds, func(t *accessv1.Threshold) bool { return t.Name == name })
 }
 
+// over says whether the grant has ended, or is not agreed: it is not in force and
+// not suspended, or its last day has passed.
+func (g *Grant) over(day int32) bool {
+	return day > g.until || g.State != accessv1.GrantState_GRANT_STATE_ACTIVE && g.State != accessv1.GrantState_GRANT_STATE_SUSPENDED
+}
+
+// Ends gives when the grant's last day is over, µs UTC; 0 if it has none.
+func (g *Grant) Ends() int64 {
+	if g.until == maxDay {
+		return 0
+	}
+	return (int64(g.until+1)*24 - 8) * 60 * 60 * 1e6
+}
+
 func (g *Grant) delivers(mode cataloguev1.DeliveryMode) bool { return slices.Contains(g.modes, mode) }

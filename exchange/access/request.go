@@ -137,6 +137,9 @@ type Decision struct {
 	// Topic is the topic's name if it exists, and Provider its participant.
 	Topic    string
 	Provider string
+	// Ended says of a refusal that the grants which would have allowed it are over:
+	// none of them comes back by itself or can be resumed.
+	Ended bool
 	// Grant is what allowed it; nil where none is needed.
 	Grant *Grant
 	// Fields are the numbers of the fields that may leave, ascending; nil is all

@@ -130,6 +130,9 @@ func (c *commit) build(ctx context.Context, tx store.Tx, slot journal.Slot) ([]j
 		if c.saw = slot.Policy; slot.Policy != c.batch.decision.Policy {
 			return nil, journal.ErrPolicyMoved
 		}
+		if over := ends(&c.batch.decision); over != 0 && slot.At >= over {
+			return nil, journal.ErrPolicyMoved // the day ended since
+		}
 		if err := c.active(ctx, tx); err != nil {
 			return nil, err
 		}

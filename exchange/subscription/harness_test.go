@@ -108,18 +108,31 @@ func newWorld(t testing.TB) *world { return worldOn(t, "", t.TempDir()) }
 
 func worldOn(t testing.TB, instance, dir string) *world {
 	t.Helper()
+	w := ungranted(t, instance, dir)
+	w.grantUntil("")
+	return w
+}
+
+// ungranted is a world whose consumer has no grant.
+func ungranted(t testing.TB, instance, dir string) *world {
+	t.Helper()
 	x := catalogtest.New(t)
 	w := &world{security: x.Enrol(catalogtest.Security, "hukou"), civil: x.Enrol(catalogtest.Civil, "relief")}
 	x.Topic(topic, catalogtest.Security, cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL)
 	w.process = start(t, x, instance, dir)
-	g, _, err := w.policy.Create(t.Context(), w.ByOperator(), &accessv1.Grant{
+	return w
+}
+
+// grantUntil gives the consumer a grant until a day; without end if it is empty.
+func (w *world) grantUntil(day string) {
+	w.T.Helper()
+	g, _, err := w.policy.Create(w.T.Context(), w.ByOperator(), &accessv1.Grant{
 		Topic: topic, Consumer: catalogtest.Civil, Basis: "社会救助暂行办法 第58条", Fields: []string{"id_type", "id_number", "name"},
 		ServiceItems: []string{item}, DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE},
-		StandingPurpose: "低保动态核查", StandingLegalBasis: "社会救助暂行办法 第13条",
+		StandingPurpose: "低保动态核查", StandingLegalBasis: "社会救助暂行办法 第13条", ValidUntil: day,
 	})
-	must(t, err)
+	must(w.T, err)
 	w.grant = g.Id
-	return w
 }
 
 const item = "11999900MB00000353000123456789A"

@@ -25,6 +25,7 @@ func (s *session) check() error {
 	if !d.Allow {
 		return s.lapse(d)
 	}
+	s.ends = ends(&d)
 	if s.standing.state == lapsed {
 		if err := s.setState(lapsed, active, ""); err != nil {
 			return err
@@ -36,37 +37,59 @@ func (s *session) check() error {
 	return nil
 }
 
+// ends gives when what allowed a delivery is over, µs UTC; 0 if that is not
+// known. Nobody is told of a day's end, so whoever relies on it looks.
+func ends(d *access.Decision) int64 {
+	if d.Grant == nil {
+		return 0
+	}
+	return d.Grant.Ends()
+}
+
 // halt stops deliveries and tells the member why, once.
 func (s *session) halt(rule, message string) {
 	s.unprepare(s.next)
 	s.next = nil
-	if s.halted == rule {
-		return
+	if s.halted != rule {
+		s.sayLapsed(rule, message, true)
 	}
 	s.halted = rule
+}
+
+func (s *session) sayLapsed(rule, message string, waiting bool) {
 	s.say(&exchangev1.SubscribeResponse{Message: &exchangev1.SubscribeResponse_Lapsed{Lapsed: &exchangev1.SubscribeLapsed{
-		Problem: &exchangev1.Problem{Kind: fault.Lapsed.String(), Rule: rule, Message: message}, Waiting: true,
+		Problem: &exchangev1.Problem{Kind: fault.Lapsed.String(), Rule: rule, Message: message}, Waiting: waiting,
 	}}})
 }
 
 // lapse halts deliveries that are no longer allowed: one entry says so, the
-// position stays, and they go on once they are allowed again.
+// position stays, and they go on once they are allowed again. Where the grant is
+// over, waiting changes nothing, and the stream ends.
 func (s *session) lapse(d access.Decision) error {
-	s.recheck = s.m.now() + recheckEvery.Microseconds()
-	if s.halted == d.Rule && s.standing.state == lapsed {
+	s.recheck, s.ends = s.m.now()+recheckEvery.Microseconds(), 0
+	if !d.Ended && s.halted == d.Rule && s.standing.state == lapsed {
 		return nil
 	}
 	if d.Kind == fault.Unauthenticated {
 		// The caller is refused, not the subscription.
 		return s.m.refuse(s.ctx, s.request(), d)
 	}
-	if s.standing.state == active || s.standing.reason != d.Rule {
+	fresh := s.standing.state == active || s.standing.reason != d.Rule
+	if fresh || d.Ended {
 		if err := s.m.Refusals.Refuse(s.ctx, s.request(), d); err != nil {
 			return err
 		}
+	}
+	if fresh {
 		if err := s.setState(s.standing.state, lapsed, d.Rule); err != nil {
 			return err
 		}
+	}
+	if d.Ended {
+		s.unprepare(s.next)
+		s.next = nil
+		s.sayLapsed(d.Rule, d.Message, false)
+		return fault.New(fault.Lapsed, d.Rule, "%s", d.Message)
 	}
 	s.halt(d.Rule, d.Message)
 	return nil

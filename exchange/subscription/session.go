@@ -45,6 +45,8 @@ const (
 	// maxUnsent is how many messages a member may leave unread before its
 	// requests are no longer taken.
 	maxUnsent = 1000
+	// lastWords is how long a member whose permission ended has to hear so.
+	lastWords = 500 * time.Millisecond
 	// endWithin bounds giving the lanes back.
 	endWithin = 5 * time.Second
 )
@@ -97,7 +99,9 @@ type session struct {
 	halted string
 	// recheck is when the permission is to be looked at again; 0 if at the next
 	// batch.
-	recheck  int64
+	recheck int64
+	// ends is when the grant's last day is over; 0 if it has none.
+	ends     int64
 	draining bool
 	// skipped: what was chosen last was all settled unseen.
 	skipped bool
@@ -163,7 +167,10 @@ func (m *Manager) Receive(ctx context.Context, caller *identity.Caller, open *ex
 	// What was confirmed last still goes out, if the member takes it.
 	s.out.close()
 	patience := endWithin
-	if err != nil {
+	switch {
+	case fault.KindOf(err) == fault.Lapsed:
+		patience = lastWords
+	case err != nil:
 		patience = quiet
 	}
 	select {
@@ -310,6 +317,9 @@ func (s *session) advance() (time.Duration, error) {
 	}
 	s.releaseDue(now)
 	s.skipped = false
+	if s.ends != 0 && now >= s.ends {
+		s.recheck, s.ends = now, 0
+	}
 	if s.recheck != 0 && now >= s.recheck && s.pending == nil {
 		if err := s.check(); err != nil {
 			return 0, err
@@ -342,6 +352,9 @@ func (s *session) wait(now int64) time.Duration {
 	}
 	if s.recheck != 0 {
 		soonest(s.recheck)
+	}
+	if s.ends != 0 {
+		soonest(s.ends)
 	}
 	if s.skipped {
 		soonest(now)
