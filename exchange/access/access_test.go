@@ -567,7 +567,7 @@ func BenchmarkDecide(b *testing.B) {
 	for i := range 10_000 {
 		w.policy.PutForTest(&accessv1.Grant{Id: fmt.Sprintf("x%d", i), Topic: fmt.Sprintf("t%d", i%500), Consumer: fmt.Sprintf("c%d", i%97)})
 	}
-	r := ask(w.civil, access.Query, "person", func(r *access.Request) { r.Purpose = "item49" })
+	r := ask(w.civil, access.Query, "person", func(r *access.Request) { r.Purpose, r.Facts.Case.Item = "item49", "item49" })
 	if d := w.policy.Decide(r); !d.Allow {
 		b.Fatal(d.Rule)
 	}
