@@ -229,6 +229,7 @@ func (s *Subscription) release(b *exchangev1.DeliveryBatch, details [][verify.Ha
 // subscription is over.
 func (s *Subscription) lapsed(l *exchangev1.SubscribeLapsed) error {
 	why := problemFault(l.GetProblem())
+	s.caughtUp = false // nothing is handed over until it is told anew
 	s.note("deliveries stopped", "rule", why.Rule, "waiting", l.GetWaiting())
 	if s.cfg.onLapsed != nil {
 		s.cfg.onLapsed(why)

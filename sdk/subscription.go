@@ -82,7 +82,8 @@ func WithLapsed(f func(why *fault.Error)) SubscribeOption {
 	return func(c *subscribeConfig) { c.onLapsed = f }
 }
 
-// WithCaughtUp is told when everything published so far has been handed over.
+// WithCaughtUp is told when everything published so far has been handed over,
+// and again after deliveries had stopped.
 func WithCaughtUp(f func()) SubscribeOption {
 	return func(c *subscribeConfig) { c.onCaughtUp = f }
 }

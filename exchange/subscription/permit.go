@@ -80,18 +80,23 @@ func (s *session) lapse(d access.Decision) error {
 			return err
 		}
 	}
+	// The entry is committed, so the member is told; that the state is written too
+	// does not keep it waiting.
+	if d.Ended {
+		s.unprepare(s.next)
+		s.next = nil
+		s.sayLapsed(d.Rule, d.Message, false)
+	} else {
+		s.halt(d.Rule, d.Message)
+	}
 	if fresh {
 		if err := s.setState(s.standing.state, lapsed, d.Rule); err != nil {
 			return err
 		}
 	}
 	if d.Ended {
-		s.unprepare(s.next)
-		s.next = nil
-		s.sayLapsed(d.Rule, d.Message, false)
 		return fault.New(fault.Lapsed, d.Rule, "%s", d.Message)
 	}
-	s.halt(d.Rule, d.Message)
 	return nil
 }
 

@@ -31,6 +31,7 @@ func TestTablesCompareWithReferences(t *testing.T) {
 			[]string{thousands.name, hundreds.name, allCallers.name, plainCalls.name, oneCaller.name, "validation", "relay"},
 		},
 		"deliver": {[]string{"catch-up of a new subscription  /  JetStream", "fsync"}, []string{"200/s", "2000/s"}},
+		"suspend": {[]string{"fsync"}, []string{"10 running subscriptions", "all have heard"}},
 		"query":   {[]string{"query by subject", "gRPC echo", "fsync"}, []string{"by key, 1 caller"}},
 		"ledger":  {[]string{"entries, 64 callers  /  JetStream", "fsync"}, []string{"inclusion proofs", "export"}},
 	} {

@@ -33,6 +33,7 @@ func (s *settings) tables() []table {
 	return []table{
 		{"publish", "Publish records, alone, many at once and in batches", s.publish},
 		{"deliver", "Receive by subscription: time to the handler, and catching up", s.deliver},
+		{"suspend", "Suspend a grant under running subscriptions", s.suspend},
 		{"query", "Query records for a case", s.query},
 		{"ledger", "Enter, prove and export entries without payload", s.ledger},
 		{"start", "Start an exchange that holds records, also after a crash", s.start},
