@@ -76,8 +76,8 @@ func (c *city) load() *load {
 			Name: "people", Topic: "person", Start: sdk.FromAll(), Lanes: 2, MaxAttempts: 100,
 			Backoff: 10 * time.Millisecond, MaxBackoff: 50 * time.Millisecond, AckWait: 5 * time.Second,
 		})
-		// Another process hears of the topic within a second.
-		return fault.KindOf(err) != fault.NotFound
+		// Another process hears of the topic and of the grant within a second.
+		return fault.KindOf(err) != fault.NotFound && fault.RuleOf(err) != "grant.required"
 	})
 	must(t, err)
 	l.sub, err = l.hall.Subscribe(ctx, "people", l.handle)
