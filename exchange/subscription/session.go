@@ -160,8 +160,13 @@ func (m *Manager) Receive(ctx context.Context, caller *identity.Caller, open *ex
 		err = s.run(requests)
 	}
 	stream := s.ctx
-	if err != nil && stream.Err() == nil {
+	switch {
+	case err == nil:
+	case stream.Err() == nil:
 		err = s.explain(err)
+	case errors.Is(err, context.Canceled):
+		// What was under way was cut off with the stream: the stream's end is why.
+		err = context.Cause(stream)
 	}
 	s.leave()
 	// What was confirmed last still goes out, if the member takes it.
