@@ -2,18 +2,14 @@ package subscription_test
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/fault"
-	"github.com/huitong-bus/huitong/exchange/store"
 	"github.com/huitong-bus/huitong/exchange/subscription"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -26,26 +22,7 @@ const marriages = "marriage"
 
 // enrolledWorld has a grant for enrolled subjects only, on persons and on
 // marriages, whose key is not their subject.
-type enrolledWorld struct {
-	*world
-	cases *caseBook
-}
-
-// caseBook says how cases stand.
-type caseBook struct {
-	mu    sync.Mutex
-	facts map[string]access.CaseFacts
-}
-
-func (b *caseBook) Standing(_ context.Context, _ store.Tx, _ string, numbers []string, _ []*ledgerv1.Subject) ([]access.CaseFacts, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var found []access.CaseFacts
-	for _, n := range numbers {
-		found = append(found, b.facts[n])
-	}
-	return found, nil
-}
+type enrolledWorld struct{ *world }
 
 func newEnrolledWorld(t testing.TB) *enrolledWorld { return enrolledWorldOn(t, "", t.TempDir()) }
 
@@ -54,7 +31,6 @@ func enrolledWorldOn(t testing.TB, instance, dir string) *enrolledWorld {
 	w := worldOn(t, instance, dir)
 	_, _, err := w.policy.Suspend(t.Context(), w.ByOperator(), w.grant, "换发")
 	must(t, err)
-	x := &enrolledWorld{world: w, cases: &caseBook{facts: map[string]access.CaseFacts{}}}
 	_, _, err = w.Catalogue.CreateTopic(t.Context(), w.ByOperator(), &cataloguev1.Topic{
 		Name: marriages, Title: "婚姻登记", Provider: catalogtest.Security, Contract: "huitong.records.v1.Marriage",
 		SharingClass: cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, Conditions: "社会救助核对", LegalBasis: "《社会救助暂行办法》",
@@ -74,24 +50,31 @@ func enrolledWorldOn(t testing.TB, instance, dir string) *enrolledWorld {
 			w.grant = g.Id
 		}
 	}
-	x.restart()
-	return x
+	return &enrolledWorld{w}
 }
 
-// serve opens the manager once more, with the cases.
-func (x *enrolledWorld) restart() {
-	x.close(x.manager)
-	x.config.Cases = x.cases
-	x.manager = subscription.Open(x.config)
-	manager := x.manager
-	x.T.Cleanup(func() { x.close(manager) })
+// opened opens a case that names persons.
+func (x *enrolledWorld) opened(number string, keys ...int) {
+	x.T.Helper()
+	x.openedFor(number, item, keys...)
 }
 
-// opened opens a case that names whoever is asked about.
-func (x *enrolledWorld) opened(number string) {
-	x.cases.mu.Lock()
-	defer x.cases.mu.Unlock()
-	x.cases.facts[number] = access.CaseFacts{Known: true, Open: true, Names: true, Item: item}
+func (x *enrolledWorld) openedFor(number, item string, keys ...int) {
+	x.T.Helper()
+	r := &accessv1.OpenCaseRequest{Number: number, Item: item, Person: clerk.Person}
+	for _, key := range keys {
+		r.Subjects = append(r.Subjects, enrolment(key, "").Subject)
+	}
+	_, _, err := x.cases.Open(x.T.Context(), x.civil.Caller, r)
+	must(x.T, err)
+}
+
+// closed closes a case and gives its entry.
+func (x *enrolledWorld) closed(number string) uint64 {
+	x.T.Helper()
+	_, commit, err := x.cases.Close(x.T.Context(), x.civil.Caller, &accessv1.CloseCaseRequest{Number: number, Person: clerk.Person})
+	must(x.T, err)
+	return commit.Index
 }
 
 func enrolment(key int, number string) *exchangev1.Enrolment {
@@ -131,7 +114,7 @@ func marriage(key string, a, b int) *exchangev1.Publication {
 func TestOnlyEnrolledSubjectsAreDelivered(t *testing.T) {
 	x := newEnrolledWorld(t)
 	x.create("s")
-	x.opened("SF-1")
+	x.opened("SF-1", 3, 7, 99)
 	first := x.publishMany(0, 10)
 	m := x.open("s")
 	m.caughtUp()
@@ -217,7 +200,7 @@ func (x *enrolledWorld) checkEnrolled(added, removed int) {
 func TestARecordThatIsAboutOthersByNow(t *testing.T) {
 	x := newEnrolledWorld(t)
 	x.create("s", func(s *exchangev1.Subscription) { s.Topic = marriages })
-	x.opened("SF-1")
+	x.opened("SF-1", 1)
 	x.enrol("s", enrolment(1, "SF-1"))
 	first := x.publish(marriage("J1", 1, 2), marriage("J2", 2, 3))
 	m := x.open("s")
@@ -246,13 +229,11 @@ func TestARecordThatIsAboutOthersByNow(t *testing.T) {
 func TestWhatAnEnrolmentNeeds(t *testing.T) {
 	x := newEnrolledWorld(t)
 	x.create("s")
-	for number, f := range map[string]access.CaseFacts{
-		"closed": {Known: true, Names: true, Item: item}, "other item": {Known: true, Open: true, Names: true, Item: "000115009999"},
-		"other subject": {Known: true, Open: true, Item: item},
-	} {
-		x.cases.facts[number] = f
-	}
-	x.opened("SF-1")
+	x.opened("SF-1", 1)
+	x.opened("closed", 1)
+	x.closed("closed")
+	x.openedFor("other item", "000115009999", 1)
+	x.opened("other subject", 2)
 	many := make([]*exchangev1.Enrolment, subscription.MaxEnrolled+1)
 	for i := range many {
 		many[i] = enrolment(i, "SF-1")

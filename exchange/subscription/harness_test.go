@@ -13,11 +13,14 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/bus"
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	"github.com/huitong-bus/huitong/exchange/store"
 	"github.com/huitong-bus/huitong/exchange/subscription"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -35,6 +38,7 @@ const idle = 100 * time.Millisecond
 type process struct {
 	*catalogtest.Exchange
 	policy   *access.Policy
+	cases    *cases.Cases
 	refusals *access.Refusals
 	bus      *bus.Bus
 	in       *intake.Intake
@@ -66,6 +70,7 @@ func start(t testing.TB, x *catalogtest.Exchange, instance, dir string) *process
 	p.policy, err = access.Open(t.Context(), access.Config{DB: x.DB, Journal: x.Journal, Catalogue: x.Catalogue})
 	must(t, err)
 	t.Cleanup(p.policy.Close)
+	p.cases = cases.New(cases.Config{DB: x.DB, Journal: x.Journal, Catalogue: x.Catalogue, Keyring: x.Identity.Keyring})
 	p.refusals = access.NewRefusals(access.RefusalsConfig{Journal: x.Journal, Window: time.Hour})
 	t.Cleanup(func() { p.refusals.Stop(context.Background()) })
 	p.openBus(t, dir)
@@ -77,12 +82,15 @@ func start(t testing.TB, x *catalogtest.Exchange, instance, dir string) *process
 	must(t, err)
 	t.Cleanup(p.index.Close)
 	p.config = subscription.Config{
-		Index: p.index,
-		DB:    x.DB, Journal: x.Journal, Bus: p.bus, Catalogue: x.Catalogue, Policy: p.policy, Refusals: p.refusals,
+		Index: p.index, Cases: p.cases,
+		DB: x.DB, Journal: x.Journal, Bus: p.bus, Catalogue: x.Catalogue, Policy: p.policy, Refusals: p.refusals,
 		Keyring: x.Identity.Keyring, Instance: instance, Lease: 600 * time.Millisecond, Idle: idle,
 	}
 	p.manager = subscription.Open(p.config)
 	t.Cleanup(func() { p.close(p.manager) })
+	p.cases.OnClose(func(ctx context.Context, tx store.Tx, slot journal.Slot, c *cases.Case) ([]journal.Entry, error) {
+		return p.manager.CaseClosed(ctx, tx, slot, c.Token)
+	})
 	return p
 }
 
