@@ -23,8 +23,9 @@ type exampleExchange struct {
 	node           *node.Node
 	ledgerKey      string
 	end            func()
-	// agree makes a further grant.
+	// agree makes a further grant, list a further topic.
 	agree func(*accessv1.Grant)
+	list  func(*cataloguev1.Topic)
 }
 
 func startExample() *exampleExchange {
@@ -46,6 +47,7 @@ func startExample() *exampleExchange {
 		_, err := x.CreateGrant(ctx, g)
 		check(err)
 	}
+	e.list = func(t *cataloguev1.Topic) { check(x.CreateTopic(ctx, t)) }
 	_, err = x.CreateGrant(ctx, grant("marriage", "certificate_number", "state", "party_a_name", "party_b_name"))
 	check(err)
 	certify := func(d sample.Department, system string) sdk.Config {
