@@ -123,6 +123,9 @@ func reportOf(err error) *report {
 		r.Kind, r.Rule, r.Violations = f.Kind.String(), f.Rule, violationsOf(f.Violations)
 		r.Message = messageOf(err, f)
 		r.Next = next[f.Kind]
+		if f.Kind == fault.Denied {
+			r.Next = orElse(nextOfRefusal[f.Rule], r.Next)
+		}
 	}
 	if errors.As(err, &ad) {
 		r.Next = ad.advice
@@ -154,6 +157,24 @@ var next = map[fault.Kind]string{
 	fault.Internal:        "the exchange's log says more",
 	fault.Unsupported:     "the exchange is of another version than this command: huitong version",
 }
+
+// nextOfRefusal says it where the department itself can do something about it.
+var nextOfRefusal = map[string]string{
+	"case.unknown":        openCase,
+	"case.closed":         openCase,
+	"case.item":           "name the case's own service item, or open a case for this one: huitong case open",
+	"case.subject":        "look whom the case names: huitong case show; whoever else is asked about needs a case of their own",
+	"consent.required":    askConsent,
+	"consent.elsewhere":   askConsent,
+	"consent.expired":     askConsent,
+	"consent.revoked":     askConsent,
+	"consent.every_adult": askConsent,
+}
+
+const (
+	openCase   = "open a case that names who is asked about: huitong case open"
+	askConsent = "ask who is asked about: huitong consent prepare, then huitong consent give"
+)
 
 func (a *app) printError(r *report) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(a.err, format, args...) }

@@ -47,7 +47,7 @@ func params() testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "exits": exits, "records": records, "join": join, "terminate": terminate, "protoset": protoset, "flip": flip, "spoil": spoil,
-			"outside": outside, "until": until, "grantid": grantID, "split": split,
+			"outside": outside, "until": until, "grantid": grantID, "capture": capture, "split": split,
 		},
 	}
 }
@@ -86,6 +86,16 @@ func grantID(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no grant was printed")
 	}
 	ts.Setenv(args[0], found)
+}
+
+// capture sets a variable to what a pattern's group matches first in what was
+// printed: capture ENTRY 'in entry ([0-9]+)'.
+func capture(ts *testscript.TestScript, _ bool, args []string) {
+	match := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(match) != 2 {
+		ts.Fatalf("no match for `%s` in what was printed", args[1])
+	}
+	ts.Setenv(args[0], match[1])
 }
 
 // terminate sends SIGTERM to the last command that was started in the background.
