@@ -147,10 +147,10 @@ func asIfForCase(by *identity.Caller, t *catalog.Topic, action Action, purpose s
 }
 
 // rank is how far a refusal was from being allowed.
-func rank(rule string) int {
-	for i := range grantRules {
-		if grantRules[i].name == rule {
-			return i + 1
+func rank(name string) int {
+	for i := range table {
+		if table[i].name == name && table[i].step == ofGrant {
+			return i
 		}
 	}
 	return 0

@@ -161,13 +161,11 @@ func (d *Decision) Err() error {
 	return fault.New(d.Kind, d.Rule, "%s", d.Message)
 }
 
-// RefuseBy turns a decision that allowed into the refusal by one of the rules of
-// case and consent: what is found when records are read.
-func (d Decision) RefuseBy(rule string) Decision {
-	for i := range factRules {
-		if factRules[i].name == rule {
-			return d.refuse(factRules[i].kind, rule, factRules[i].message)
-		}
+// RefuseBy is the refusal by the rule of a name: what is found behind the table's
+// own questions.
+func (d Decision) RefuseBy(name string) Decision {
+	if r := ruleOf(name); r != nil {
+		return d.refuseBy(r)
 	}
-	return d.refuse(fault.Denied, rule, "refused")
+	return d.refuse(fault.Denied, name, "refused")
 }
