@@ -34,7 +34,8 @@ func (s *settings) tables() []table {
 		{"publish", "Publish records, alone, many at once and in batches", s.publish},
 		{"deliver", "Receive by subscription: time to the handler, and catching up", s.deliver},
 		{"suspend", "Suspend a grant under running subscriptions", s.suspend},
-		{"query", "Query records for a case", s.query},
+		{"decide", "Decide who may do what, among ten thousand grants", s.decide},
+		{"query", "Query and check records for a case", s.query},
 		{"ledger", "Enter, prove and export entries without payload", s.ledger},
 		{"start", "Start an exchange that holds records, also after a crash", s.start},
 	}

@@ -22,6 +22,12 @@ const (
 	basis   = "社会救助暂行办法第五十八条"
 )
 
+// holdsCertificate is the check that the hall may ask.
+var holdsCertificate = &accessv1.GrantCheck{
+	Name: "holds-certificate", Title: "持有残疾人证", Fields: []string{"type_name", "valid_until"},
+	Predicate: `records.exists(r, r.type_name == "残疾人证" && r.valid_until >= "2026-01-01")`,
+}
+
 // connections is how many connections plain calls are spread over.
 const connections = 8
 
@@ -116,9 +122,9 @@ func (in *installation) connect(ctx context.Context, as *sdk.Config, connections
 	return c, err
 }
 
-// caller is the publishing system as the exchange knows it.
-func (in *installation) caller() (*identity.Caller, error) {
-	return in.node.Catalogue.Caller(sha256.Sum256(in.source.Certificate.Certificate[0]))
+// callerOf is a department's system as the exchange knows it.
+func (in *installation) callerOf(as *sdk.Config) (*identity.Caller, error) {
+	return in.node.Catalogue.Caller(sha256.Sum256(as.Certificate.Certificate[0]))
 }
 
 // prepare enrols the departments, lists the topic and grants it.
@@ -137,7 +143,9 @@ func (in *installation) prepare(ctx context.Context) error {
 	if in.audit, err = enrol(ctx, operator, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR); err != nil {
 		return err
 	}
-	modes := []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE}
+	modes := []cataloguev1.DeliveryMode{
+		cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY, cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE,
+	}
 	err = operator.CreateTopic(ctx, &cataloguev1.Topic{
 		Name: topic, Title: model.TypeName, Provider: issuer.Code, Contract: "huitong.records.v1.Certificate",
 		SharingClass: cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, Conditions: "社会救助家庭经济状况核对",
@@ -153,7 +161,7 @@ func (in *installation) prepare(ctx context.Context) error {
 			"identifier", "type_code", "type_name", "name", "number", "issuer_code", "issuer_name", "issue_date",
 			"holder_name", "co_holders", "valid_from", "valid_until", "region", "face_items", "remarks",
 		},
-		ServiceItems: []string{purpose}, DeliveryModes: modes, Scope: accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS,
+		ServiceItems: []string{purpose}, Checks: []*accessv1.GrantCheck{holdsCertificate}, DeliveryModes: modes, Scope: accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS,
 		StandingPurpose: purpose, StandingLegalBasis: basis,
 	})
 	return err

@@ -170,7 +170,7 @@ func (p *parts) journal(ctx context.Context, in *installation) (err error) {
 
 // committed measures intake and journal, in calls of 1,000.
 func (p *parts) committed(ctx context.Context, in *installation, j *journal.Journal) error {
-	caller, err := in.caller()
+	caller, err := in.callerOf(in.source)
 	if err != nil {
 		return err
 	}

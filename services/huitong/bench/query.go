@@ -48,29 +48,51 @@ func (s *settings) queryAll(ctx context.Context, r *Report, p *publisher) (row R
 	for _, c := range []struct {
 		name    string
 		callers int
-		by      func(n int) sdk.QueryBy
+		ask     question
 	}{
-		{"by key, 1 caller", 1, byKey},
-		{"by key, 64 callers, 8 connections", 64, byKey},
-		{"by subject, 1 caller", 1, bySubject},
-		{"by subject, 64 callers, 8 connections", 64, bySubject},
+		{"query by key, 1 caller", 1, byKey},
+		{"query by key, 64 callers, 8 connections", 64, byKey},
+		{"check, 1 caller", 1, check},
+		{"check, 64 callers, 8 connections", 64, check},
+		{"query by subject, 1 caller", 1, bySubject},
+		{"query by subject, 64 callers, 8 connections", 64, bySubject},
 	} {
-		row, err = load(ctx, "query "+c.name, c.callers, 1, Limit{Time: s.duration}, func(ctx context.Context, _, n int) error {
-			number := 1 + n*7919%s.records
-			return ask(ctx, hall, c.by(number), caseOf(number))
+		row, err = load(ctx, c.name, c.callers, 1, Limit{Time: s.duration}, func(ctx context.Context, _, n int) error {
+			return c.ask(ctx, hall, 1+n*7919%s.records)
 		})
 		if err != nil {
 			return row, err
 		}
 		r.add(row)
 	}
+	checks, queries := r.Rows[len(r.Rows)-3], row
+	r.compare(checks, queries)
 	return row, nil
 }
 
-func byKey(n int) sdk.QueryBy { return sdk.ByKey(identifier(n)) }
+// question asks about the n-th holder, for a case that names it.
+type question func(ctx context.Context, hall *sdk.Client, n int) error
 
-func bySubject(n int) sdk.QueryBy {
-	return sdk.BySubject(sdk.Subject{Type: model.HolderType, Number: holder(n)})
+func byKey(ctx context.Context, hall *sdk.Client, n int) error {
+	return query(ctx, hall, sdk.ByKey(identifier(n)), caseOf(n))
+}
+
+func bySubject(ctx context.Context, hall *sdk.Client, n int) error {
+	return query(ctx, hall, sdk.BySubject(subject(n)), caseOf(n))
+}
+
+func check(ctx context.Context, hall *sdk.Client, n int) error {
+	a, err := hall.Check(ctx, sdk.Check{Topic: topic, Subject: subject(n), Name: holdsCertificate.Name, Acting: acting(caseOf(n))})
+	if err == nil && a.Answer != sdk.CheckYes {
+		err = fmt.Errorf("the check says %v of a holder", a.Answer)
+	}
+	return err
+}
+
+func subject(n int) sdk.Subject { return sdk.Subject{Type: model.HolderType, Number: holder(n)} }
+
+func acting(number string) sdk.Acting {
+	return sdk.Acting{Person: "clerk-017", Purpose: purpose, Case: number}
 }
 
 // perCase is how many holders a case names: as many as one may.
@@ -87,7 +109,7 @@ func openCases(ctx context.Context, hall *sdk.Client, holders int) error {
 		all.Go(func() error {
 			opened := sdk.NewCase{Number: caseOf(first), Item: purpose, Person: "clerk-017"}
 			for n := first; n < first+perCase; n++ {
-				opened.Subjects = append(opened.Subjects, sdk.Subject{Type: model.HolderType, Number: holder(n)})
+				opened.Subjects = append(opened.Subjects, subject(n))
 			}
 			_, err := hall.OpenCase(ctx, opened)
 			return err
@@ -96,16 +118,10 @@ func openCases(ctx context.Context, hall *sdk.Client, holders int) error {
 	return all.Wait()
 }
 
-func ask(ctx context.Context, hall *sdk.Client, by sdk.QueryBy, number string) error {
-	a, err := hall.Query(ctx, sdk.Query{
-		Topic: topic, By: by,
-		Acting: sdk.Acting{Person: "clerk-017", Purpose: purpose, Case: number},
-	})
-	if err != nil {
-		return err
+func query(ctx context.Context, hall *sdk.Client, by sdk.QueryBy, number string) error {
+	a, err := hall.Query(ctx, sdk.Query{Topic: topic, By: by, Acting: acting(number)})
+	if err == nil && len(a.Records) != 1 {
+		err = fmt.Errorf("%d records where one is held", len(a.Records))
 	}
-	if len(a.Records) != 1 {
-		return fmt.Errorf("%d records where one is held", len(a.Records))
-	}
-	return nil
+	return err
 }
