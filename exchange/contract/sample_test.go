@@ -122,7 +122,8 @@ func serviceItem() *recordsv1.ServiceItem {
 		Contact: "0999-12345", ComplaintChannel: "12345", Place: "示范市政务服务中心", Hours: "工作日9:00-17:00", Result: "补助决定书",
 		Materials: []*recordsv1.ItemMaterial{{
 			Code: "M1", Name: "残疾人证", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
-			Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT, Topics: []string{"disability"},
+			Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
+			Evidence: []*recordsv1.Evidence{{Topic: "disability", Condition: "r.level != 0", MaxAgeDays: 365}},
 		}},
 		ItemVersion: "1", State: recordsv1.ItemState_ITEM_STATE_IN_USE,
 	}

@@ -709,13 +709,13 @@ type ItemMaterial struct {
 	Source     MaterialSource `protobuf:"varint,8,opt,name=source,proto3,enum=huitong.records.v1.MaterialSource" json:"source,omitempty"`
 	// Who issues it, for a material from a department or an intermediary.
 	SourceName string `protobuf:"bytes,9,opt,name=source_name,json=sourceName,proto3" json:"source_name,omitempty"`
-	// Topics of the exchange that can supply it.
-	Topics        []string `protobuf:"bytes,10,rep,name=topics,proto3" json:"topics,omitempty"`
-	BlankForm     string   `protobuf:"bytes,11,opt,name=blank_form,json=blankForm,proto3" json:"blank_form,omitempty"`
-	Sample        string   `protobuf:"bytes,12,opt,name=sample,proto3" json:"sample,omitempty"`
-	Guide         string   `protobuf:"bytes,13,opt,name=guide,proto3" json:"guide,omitempty"`
-	Standard      string   `protobuf:"bytes,14,opt,name=standard,proto3" json:"standard,omitempty"`
-	Basis         string   `protobuf:"bytes,15,opt,name=basis,proto3" json:"basis,omitempty"`
+	BlankForm  string `protobuf:"bytes,11,opt,name=blank_form,json=blankForm,proto3" json:"blank_form,omitempty"`
+	Sample     string `protobuf:"bytes,12,opt,name=sample,proto3" json:"sample,omitempty"`
+	Guide      string `protobuf:"bytes,13,opt,name=guide,proto3" json:"guide,omitempty"`
+	Standard   string `protobuf:"bytes,14,opt,name=standard,proto3" json:"standard,omitempty"`
+	Basis      string `protobuf:"bytes,15,opt,name=basis,proto3" json:"basis,omitempty"`
+	// What satisfies it without the applicant, in order of preference.
+	Evidence      []*Evidence `protobuf:"bytes,16,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -813,13 +813,6 @@ func (x *ItemMaterial) GetSourceName() string {
 	return ""
 }
 
-func (x *ItemMaterial) GetTopics() []string {
-	if x != nil {
-		return x.Topics
-	}
-	return nil
-}
-
 func (x *ItemMaterial) GetBlankForm() string {
 	if x != nil {
 		return x.BlankForm
@@ -855,6 +848,96 @@ func (x *ItemMaterial) GetBasis() string {
 	return ""
 }
 
+func (x *ItemMaterial) GetEvidence() []*Evidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+// Evidence is a kind of record, held by the exchange, that stands in for a
+// material.
+type Evidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Topic string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// CEL over the record as r, its result a bool; empty: any record.
+	Condition string `protobuf:"bytes,2,opt,name=condition,proto3" json:"condition,omitempty"`
+	// Days since the record's version was published; 0: no limit.
+	MaxAgeDays uint32 `protobuf:"varint,3,opt,name=max_age_days,json=maxAgeDays,proto3" json:"max_age_days,omitempty"`
+	// The record's grade is this one or a better one; unspecified: any.
+	MinGrade TrustGrade `protobuf:"varint,4,opt,name=min_grade,json=minGrade,proto3,enum=huitong.records.v1.TrustGrade" json:"min_grade,omitempty"`
+	// Role in the case of whom the record must be about; empty: the subject that
+	// is asked about.
+	About         string `protobuf:"bytes,5,opt,name=about,proto3" json:"about,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evidence) Reset() {
+	*x = Evidence{}
+	mi := &file_huitong_records_v1_service_item_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evidence) ProtoMessage() {}
+
+func (x *Evidence) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_records_v1_service_item_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
+func (*Evidence) Descriptor() ([]byte, []int) {
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Evidence) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Evidence) GetCondition() string {
+	if x != nil {
+		return x.Condition
+	}
+	return ""
+}
+
+func (x *Evidence) GetMaxAgeDays() uint32 {
+	if x != nil {
+		return x.MaxAgeDays
+	}
+	return 0
+}
+
+func (x *Evidence) GetMinGrade() TrustGrade {
+	if x != nil {
+		return x.MinGrade
+	}
+	return TrustGrade_TRUST_GRADE_UNSPECIFIED
+}
+
+func (x *Evidence) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
 // ItemForm is a form that an applicant fills in.
 type ItemForm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -867,7 +950,7 @@ type ItemForm struct {
 
 func (x *ItemForm) Reset() {
 	*x = ItemForm{}
-	mi := &file_huitong_records_v1_service_item_proto_msgTypes[3]
+	mi := &file_huitong_records_v1_service_item_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +962,7 @@ func (x *ItemForm) String() string {
 func (*ItemForm) ProtoMessage() {}
 
 func (x *ItemForm) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_records_v1_service_item_proto_msgTypes[3]
+	mi := &file_huitong_records_v1_service_item_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +975,7 @@ func (x *ItemForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemForm.ProtoReflect.Descriptor instead.
 func (*ItemForm) Descriptor() ([]byte, []int) {
-	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{3}
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ItemForm) GetName() string {
@@ -920,7 +1003,7 @@ type ItemQuestion struct {
 
 func (x *ItemQuestion) Reset() {
 	*x = ItemQuestion{}
-	mi := &file_huitong_records_v1_service_item_proto_msgTypes[4]
+	mi := &file_huitong_records_v1_service_item_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1015,7 @@ func (x *ItemQuestion) String() string {
 func (*ItemQuestion) ProtoMessage() {}
 
 func (x *ItemQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_records_v1_service_item_proto_msgTypes[4]
+	mi := &file_huitong_records_v1_service_item_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1028,7 @@ func (x *ItemQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemQuestion.ProtoReflect.Descriptor instead.
 func (*ItemQuestion) Descriptor() ([]byte, []int) {
-	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{4}
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ItemQuestion) GetQuestion() string {
@@ -966,7 +1049,7 @@ var File_huitong_records_v1_service_item_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\n" +
-	"%huitong/records/v1/service_item.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xad\x11\n" +
+	"%huitong/records/v1/service_item.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\x1a+huitong/records/v1/submitted_material.proto\"\xad\x11\n" +
 	"\vServiceItem\x12M\n" +
 	"\x13implementation_code\x18\x01 \x01(\tB\x1c\xbaH\x05r\x03\x98\x01\x1f҇#\x10\n" +
 	"\f实施编码\x10\x01R\x12implementationCode\x12;\n" +
@@ -1048,7 +1131,7 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\f办理部门R\n" +
 	"department\x12(\n" +
 	"\x05limit\x18\x04 \x01(\rB\x12҇#\x0e\n" +
-	"\f环节时限R\x05limit\"\xc9\b\n" +
+	"\f环节时限R\x05limit\"\xf1\b\n" +
 	"\fItemMaterial\x12/\n" +
 	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x06r\x04\x10\x01\x18@҇#\x0e\n" +
 	"\f材料代码R\x04code\x12?\n" +
@@ -1069,11 +1152,7 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\f来源渠道R\x06source\x12;\n" +
 	"\vsource_name\x18\t \x01(\tB\x1a\xbaH\x05r\x03\x18\xc8\x01҇#\x0e\n" +
 	"\f来源单位R\n" +
-	"sourceName\x12=\n" +
-	"\x06topics\x18\n" +
-	" \x03(\tB%\xbaH\r\x92\x01\n" +
-	"\x10\x10\"\x06r\x04\x10\x01\x18`҇#\x11\n" +
-	"\x0f可共享来源R\x06topics\x129\n" +
+	"sourceName\x129\n" +
 	"\n" +
 	"blank_form\x18\v \x01(\tB\x1a\xbaH\x05r\x03\x18\xf4\x03҇#\x0e\n" +
 	"\f空白表格R\tblankForm\x122\n" +
@@ -1084,8 +1163,23 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\bstandard\x18\x0e \x01(\tB\x1a\xbaH\x05r\x03\x18\xd0\x0f҇#\x0e\n" +
 	"\f受理标准R\bstandard\x12?\n" +
 	"\x05basis\x18\x0f \x01(\tB)\xbaH\x05r\x03\x18\xd0\x0f҇#\x1d\n" +
-	"\x1b要求提供材料的依据R\x05basis:|\xbaHy\x1aw\n" +
-	"\x0fmaterial.copies\x12*say how many originals or copies are asked\x1a8this.originals + this.copies > 0u || this.necessity == 2\"t\n" +
+	"\x1b要求提供材料的依据R\x05basis\x12W\n" +
+	"\bevidence\x18\x10 \x03(\v2\x1c.huitong.records.v1.EvidenceB\x1d\xbaH\x05\x92\x01\x02\x10\x10҇#\x11\n" +
+	"\x0f可共享来源R\bevidence:|\xbaHy\x1aw\n" +
+	"\x0fmaterial.copies\x12*say how many originals or copies are asked\x1a8this.originals + this.copies > 0u || this.necessity == 2J\x04\b\n" +
+	"\x10\vR\x06topics\"\xc3\x02\n" +
+	"\bEvidence\x121\n" +
+	"\x05topic\x18\x01 \x01(\tB\x1b\xbaH\x06r\x04\x10\x01\x18`҇#\x0e\n" +
+	"\f数据主题R\x05topic\x128\n" +
+	"\tcondition\x18\x02 \x01(\tB\x1a\xbaH\x05r\x03(\xe8\a҇#\x0e\n" +
+	"\f满足条件R\tcondition\x124\n" +
+	"\fmax_age_days\x18\x03 \x01(\rB\x12҇#\x0e\n" +
+	"\f最长天数R\n" +
+	"maxAgeDays\x12]\n" +
+	"\tmin_grade\x18\x04 \x01(\x0e2\x1e.huitong.records.v1.TrustGradeB \xbaH\x05\x82\x01\x02\x10\x01҇#\x14\n" +
+	"\x12最低可信等级R\bminGrade\x125\n" +
+	"\x05about\x18\x05 \x01(\tB\x1f\xbaH\x04r\x02\x18 ҇#\x14\n" +
+	"\x12所涉人员角色R\x05about\"t\n" +
 	"\bItemForm\x120\n" +
 	"\x04name\x18\x01 \x01(\tB\x1c\xbaH\ar\x05\x10\x01\x18\xc8\x01҇#\x0e\n" +
 	"\f表格名称R\x04name\x126\n" +
@@ -1143,7 +1237,7 @@ func file_huitong_records_v1_service_item_proto_rawDescGZIP() []byte {
 }
 
 var file_huitong_records_v1_service_item_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_huitong_records_v1_service_item_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_huitong_records_v1_service_item_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_huitong_records_v1_service_item_proto_goTypes = []any{
 	(ServiceObject)(0),   // 0: huitong.records.v1.ServiceObject
 	(LimitUnit)(0),       // 1: huitong.records.v1.LimitUnit
@@ -1154,25 +1248,29 @@ var file_huitong_records_v1_service_item_proto_goTypes = []any{
 	(*ServiceItem)(nil),  // 6: huitong.records.v1.ServiceItem
 	(*ServiceStep)(nil),  // 7: huitong.records.v1.ServiceStep
 	(*ItemMaterial)(nil), // 8: huitong.records.v1.ItemMaterial
-	(*ItemForm)(nil),     // 9: huitong.records.v1.ItemForm
-	(*ItemQuestion)(nil), // 10: huitong.records.v1.ItemQuestion
+	(*Evidence)(nil),     // 9: huitong.records.v1.Evidence
+	(*ItemForm)(nil),     // 10: huitong.records.v1.ItemForm
+	(*ItemQuestion)(nil), // 11: huitong.records.v1.ItemQuestion
+	(TrustGrade)(0),      // 12: huitong.records.v1.TrustGrade
 }
 var file_huitong_records_v1_service_item_proto_depIdxs = []int32{
 	0,  // 0: huitong.records.v1.ServiceItem.service_objects:type_name -> huitong.records.v1.ServiceObject
 	7,  // 1: huitong.records.v1.ServiceItem.steps:type_name -> huitong.records.v1.ServiceStep
 	1,  // 2: huitong.records.v1.ServiceItem.limit_unit:type_name -> huitong.records.v1.LimitUnit
 	8,  // 3: huitong.records.v1.ServiceItem.materials:type_name -> huitong.records.v1.ItemMaterial
-	9,  // 4: huitong.records.v1.ServiceItem.forms:type_name -> huitong.records.v1.ItemForm
-	10, // 5: huitong.records.v1.ServiceItem.questions:type_name -> huitong.records.v1.ItemQuestion
+	10, // 4: huitong.records.v1.ServiceItem.forms:type_name -> huitong.records.v1.ItemForm
+	11, // 5: huitong.records.v1.ServiceItem.questions:type_name -> huitong.records.v1.ItemQuestion
 	5,  // 6: huitong.records.v1.ServiceItem.state:type_name -> huitong.records.v1.ItemState
 	2,  // 7: huitong.records.v1.ItemMaterial.medium:type_name -> huitong.records.v1.MaterialMedium
 	3,  // 8: huitong.records.v1.ItemMaterial.necessity:type_name -> huitong.records.v1.Necessity
 	4,  // 9: huitong.records.v1.ItemMaterial.source:type_name -> huitong.records.v1.MaterialSource
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	9,  // 10: huitong.records.v1.ItemMaterial.evidence:type_name -> huitong.records.v1.Evidence
+	12, // 11: huitong.records.v1.Evidence.min_grade:type_name -> huitong.records.v1.TrustGrade
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_huitong_records_v1_service_item_proto_init() }
@@ -1180,13 +1278,14 @@ func file_huitong_records_v1_service_item_proto_init() {
 	if File_huitong_records_v1_service_item_proto != nil {
 		return
 	}
+	file_huitong_records_v1_submitted_material_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_records_v1_service_item_proto_rawDesc), len(file_huitong_records_v1_service_item_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
