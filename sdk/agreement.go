@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -32,7 +33,13 @@ type Step struct {
 	Person *PersonKey
 	// At is when it is signed; now if zero.
 	At time.Time
+	// ValidateOnly has the step checked and not taken.
+	ValidateOnly bool
 }
+
+// ofAgreed are the steps that are about what both sides agreed on, whatever was
+// requested since.
+var ofAgreed = []string{"suspend", "resume", "terminate", "dispose", "supply"}
 
 // RequestGrant requests a grant on these terms, as a handler of the consumer; of
 // a grant's terms only what both sides agree on may be filled in. With an id it
@@ -44,41 +51,68 @@ func (c *Client) RequestGrant(ctx context.Context, id string, terms *Grant, pers
 	}
 	version := uint64(1)
 	if id != "" {
-		newest, err := c.newest(ctx, id)
+		answer, err := c.agreement(ctx, id)
 		if err != nil {
 			return nil, err
+		}
+		newest := newestOf(answer)
+		if newest == nil {
+			return nil, errNoGrant()
 		}
 		version = newest.Version + 1
 	}
 	return c.step(ctx, &Grant{Id: id, Version: version, Terms: bytes}, Step{Side: "consumer", Name: "request", Person: person})
 }
 
-// TakeStep takes a step on the newest version of a grant, signed by the key of
-// the system's certificate and by the official.
+// TakeStep takes a step on a grant, signed by the key of the system's certificate
+// and by the official. A step that suspends, resumes, ends or supplies what is
+// agreed is taken on the version in force, even while the next one is requested;
+// every other on the newest version.
 func (c *Client) TakeStep(ctx context.Context, id string, s Step) (*Grant, error) {
-	g, err := c.newest(ctx, id)
+	answer, err := c.agreement(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	g := newestOf(answer)
+	if force := answer.GetInForce(); force > 0 && slices.Contains(ofAgreed, s.Name) {
+		g = versionOf(answer, force)
+	}
+	if g == nil {
+		return nil, errNoGrant()
 	}
 	return c.step(ctx, g, s)
 }
 
 // GrantVersions gives all versions of a grant, the first one first.
 func (c *Client) GrantVersions(ctx context.Context, id string) ([]*GrantVersion, error) {
-	answer, err := c.agreements().GetAgreement(ctx, &accessv1.GetAgreementRequest{Id: id})
-	return answer.GetVersions(), fault.FromStatus(err)
+	answer, err := c.agreement(ctx, id)
+	return answer.GetVersions(), err
 }
 
-func (c *Client) newest(ctx context.Context, id string) (*Grant, error) {
-	all, err := c.GrantVersions(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, fault.New(fault.NotFound, "grant.unknown", "there is no such grant")
-	}
-	return all[len(all)-1].Grant, nil
+func (c *Client) agreement(ctx context.Context, id string) (*accessv1.GetAgreementResponse, error) {
+	answer, err := c.agreements().GetAgreement(ctx, &accessv1.GetAgreementRequest{Id: id})
+	return answer, fault.FromStatus(err)
 }
+
+// newestOf gives the newest version; nil if there is none.
+func newestOf(answer *accessv1.GetAgreementResponse) *Grant {
+	all := answer.GetVersions()
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1].GetGrant()
+}
+
+func versionOf(answer *accessv1.GetAgreementResponse, number uint64) *Grant {
+	for _, one := range answer.GetVersions() {
+		if one.GetGrant().GetVersion() == number {
+			return one.GetGrant()
+		}
+	}
+	return nil
+}
+
+func errNoGrant() error { return fault.New(fault.NotFound, "grant.unknown", "there is no such grant") }
 
 func (c *Client) agreements() accessv1.AgreementServiceClient {
 	return accessv1.NewAgreementServiceClient(c.Conn())
@@ -102,7 +136,7 @@ func (c *Client) step(ctx context.Context, g *Grant, s Step) (*Grant, error) {
 		person := s.Person.Fingerprint()
 		says.Person = person[:]
 	}
-	r := &accessv1.TakeStepRequest{}
+	r := &accessv1.TakeStepRequest{ValidateOnly: s.ValidateOnly}
 	var err error
 	if r.Statement, err = proto.Marshal(says); err != nil {
 		return nil, err

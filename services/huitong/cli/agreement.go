@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/huitong-bus/huitong/exchange/fault"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	"github.com/huitong-bus/huitong/sdk"
@@ -83,8 +80,6 @@ func (a *app) grantSteps() []*cobra.Command {
 		{"supplied", "supply", "provider", "Say that the data is supplied"},
 		{"terminate", "terminate", "", "End a grant for good"},
 		{"dispose", "dispose", "consumer", "Say, as the consumer's head, how the data was disposed of"},
-		{"halt", "suspend", "", "Suspend a grant that was agreed on the exchange"},
-		{"go-on", "resume", "", "End that suspension"},
 	} {
 		all = append(all, a.grantStep(s.use, s.step, s.side, s.short))
 	}
@@ -104,8 +99,11 @@ func (a *app) grantStep(use, name, side, short string) *cobra.Command {
 				}
 			}
 			if s.Side == "" {
-				var err error
-				if s.Side, err = sideOf(ctx, c, args[0]); err != nil {
+				answer, err := agreementOf(ctx, c, args[0])
+				if err != nil {
+					return err
+				}
+				if s.Side, err = sideOf(ctx, c, newestOf(answer).GetGrant()); err != nil {
 					return err
 				}
 			}
@@ -113,7 +111,7 @@ func (a *app) grantStep(use, name, side, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.stepped(g, "grant %s version %d is %s", g.GetId(), g.GetVersion(), enumText(g.GetState()))
+			return a.stood(g, s.ValidateOnly)
 		}),
 	}
 	c.Flags().StringVar(&key, "person-key", "", "key file of the official who takes the step")
@@ -121,7 +119,7 @@ func (a *app) grantStep(use, name, side, short string) *cobra.Command {
 	if name == "return" {
 		c.Flags().StringArrayVar(&s.Missing, "missing", nil, "what is missing; repeat it, for it is said once")
 	}
-	return c
+	return dryRunFlag(c, &s.ValidateOnly)
 }
 
 // stepped prints a grant as it stands after a step.
@@ -133,58 +131,10 @@ func (a *app) stepped(g *accessv1.Grant, format string, args ...any) error {
 	return nil
 }
 
-// sideOf says which side of a grant the caller's system is on.
-func sideOf(ctx context.Context, c *sdk.Client, id string) (string, error) {
-	all, err := c.GrantVersions(ctx, id)
-	if err != nil {
-		return "", err
+// stood prints how a grant stands after a step, or would.
+func (a *app) stood(g *accessv1.Grant, dryRun bool) error {
+	if dryRun {
+		return a.stepped(g, "would do: grant %s version %d is %s; nothing was changed", g.GetId(), g.GetVersion(), enumText(g.GetState()))
 	}
-	g := all[len(all)-1].GetGrant()
-	consumer, _, _ := strings.Cut(g.GetConsumer(), "/")
-	switch c.Participant() {
-	case g.GetProvider():
-		return "provider", nil
-	case consumer:
-		return "consumer", nil
-	}
-	if strings.HasPrefix(g.GetConsumer(), "group:") {
-		return "consumer", nil
-	}
-	return "operator", nil
-}
-
-func (a *app) grantAgreements() *cobra.Command {
-	var mine bool
-	c := &cobra.Command{
-		Use: "agreements", Short: "List agreements with whose turn it is, and by when", Args: cobra.NoArgs,
-		RunE: a.with(func(ctx context.Context, c *sdk.Client, _ []string) error {
-			type A = *accessv1.Agreement
-			return list(a, pages(func(token string) ([]A, string, error) {
-				resp, err := accessv1.NewAgreementServiceClient(c.Conn()).ListAgreements(ctx, &accessv1.ListAgreementsRequest{Mine: mine, PageSize: pageSize, PageToken: token})
-				return resp.GetAgreements(), resp.GetNextPageToken(), fault.FromStatus(err)
-			}),
-				column[A]{"GRANT", func(s A) string { return s.GetGrant().GetId() }},
-				column[A]{"VERSION", func(s A) string { return itoa(s.GetGrant().GetVersion()) }},
-				column[A]{"TOPIC", func(s A) string { return s.GetGrant().GetTopic() }},
-				column[A]{"CONSUMER", func(s A) string { return s.GetGrant().GetConsumer() }},
-				column[A]{"STATE", func(s A) string { return enumText(s.GetGrant().GetState()) }},
-				column[A]{"TURN", func(s A) string { return orElse(s.GetTurn(), "-") }},
-				column[A]{"NEXT", func(s A) string { return s.GetNext() }},
-				column[A]{"DUE", func(s A) string { return s.GetDeadline().GetDue() }},
-				column[A]{"WORKING DAYS", func(s A) string { return daysOf(s.GetDeadline()) }},
-				column[A]{"AGREED", func(s A) string { return yesNo(s.GetGrant().GetRecordedOutside(), "outside", "here") }})
-		}),
-	}
-	c.Flags().BoolVar(&mine, "mine", false, "only those that wait for your own side")
-	return c
-}
-
-func daysOf(d *accessv1.Deadline) string {
-	switch {
-	case d == nil:
-		return ""
-	case d.GetLate():
-		return fmt.Sprintf("late by %d", d.GetDaysLate())
-	}
-	return fmt.Sprintf("%d left", d.GetDaysLeft())
+	return a.stepped(g, "grant %s version %d is %s", g.GetId(), g.GetVersion(), enumText(g.GetState()))
 }

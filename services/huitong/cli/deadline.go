@@ -57,6 +57,7 @@ marked (暂定) rests on a year whose holidays are not announced yet.`,
 	return c
 }
 
+// dueText gives the last day to act; empty where no clock runs.
 func dueText(d *sdk.Deadline) string {
 	text := d.GetDue()
 	if d.GetExtended() {

@@ -245,3 +245,10 @@ func when(t *timestamppb.Timestamp) string {
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func yesNo(is bool, yes, no string) string {
+	if is {
+		return yes
+	}
+	return no
+}

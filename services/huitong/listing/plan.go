@@ -7,7 +7,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -60,6 +59,8 @@ type planner struct {
 	plan      Plan
 	// registered and listed are what the steps so far bring.
 	registered, listed map[string]bool
+	// known are the contracts that were asked for.
+	known map[string]*cataloguev1.Contract
 }
 
 // Make compares what is wanted with what an exchange has, over an operator's
@@ -69,7 +70,7 @@ type planner struct {
 func Make(ctx context.Context, conn grpc.ClientConnInterface, w *Wanted) (Plan, error) {
 	p := &planner{
 		catalogue: cataloguev1.NewCatalogueServiceClient(conn), wanted: w,
-		registered: map[string]bool{}, listed: map[string]bool{},
+		registered: map[string]bool{}, listed: map[string]bool{}, known: map[string]*cataloguev1.Contract{},
 	}
 	for _, part := range []func(context.Context) error{p.participants, p.contracts, p.topics} {
 		if err := part(ctx); err != nil {
@@ -208,24 +209,27 @@ func (p *planner) newTopic(ctx context.Context, w Placed[*cataloguev1.Topic]) er
 	return nil
 }
 
-// ownOfTopic are the fields of a topic that the exchange fills in.
-var ownOfTopic = []protoreflect.Name{
-	"state", "created_at", "partition", "code", "revision", "findings", "submitted_at", "published_at", "edition",
-}
-
 // oldTopic asks the exchange what the entry would be with what the file mentions
 // put over it, and compares that with what it is.
 func (p *planner) oldTopic(ctx context.Context, w Placed[*cataloguev1.Topic], have *cataloguev1.Topic) error {
+	before, err := p.stated(ctx, have)
+	if err != nil {
+		return err
+	}
 	update := func(ctx context.Context, dry bool) (*cataloguev1.Topic, error) {
-		answer, err := p.catalogue.UpdateTopic(ctx, &cataloguev1.UpdateTopicRequest{Topic: overlay(w.Object, have), ValidateOnly: dry})
+		answer, err := p.catalogue.UpdateTopic(ctx, &cataloguev1.UpdateTopicRequest{Topic: overlay(w.Object, before), ValidateOnly: dry})
 		return answer.GetTopic(), err
 	}
 	would, err := update(ctx, true)
 	if err != nil {
 		return err
 	}
+	after, err := p.stated(ctx, would)
+	if err != nil {
+		return err
+	}
 	change := Unchanged
-	fields := compare(would, have, ownOfTopic...)
+	fields := TopicChanges(before, after)
 	if len(fields) > 0 {
 		change = Update
 	}
@@ -234,6 +238,19 @@ func (p *planner) oldTopic(ctx context.Context, w Placed[*cataloguev1.Topic], ha
 		return failed(w.Place, "topic", w.Object.Name, err)
 	})
 	return nil
+}
+
+// stated gives an entry as its writer states it.
+func (p *planner) stated(ctx context.Context, t *cataloguev1.Topic) (*cataloguev1.Topic, error) {
+	k := p.known[t.GetContract()]
+	if k == nil {
+		var err error
+		if k, err = newest(ctx, p.catalogue, t.GetContract()); err != nil {
+			return nil, err
+		}
+		p.known[t.GetContract()] = k
+	}
+	return stated(t, k), nil
 }
 
 // Apply does what a plan says and tells of each step that is done. It ends at
