@@ -35,6 +35,8 @@ const (
 	ReadLedger Action = "ledger"
 	// ExportLedger takes all leaves of the ledger.
 	ExportLedger Action = "ledger.export"
+	// Document brings documents, and takes back what was brought.
+	Document Action = "document"
 	// Connect is any call at all; it is refused to a certificate that was
 	// revoked or has expired.
 	Connect Action = "connect"

@@ -109,6 +109,7 @@ type checker struct {
 	// consents and acting are what the ledger says of consents and
 	// representations.
 	consents, acting agreed
+	documents        documents
 	// suspect names several entries; a closer look may yet name the one.
 	suspect *Finding
 }
@@ -121,6 +122,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.steps = verify.Steps{Origin: keyring.Origin(), Persons: &c.persons.Persons, Key: c.verify.key}
 	c.objects.seen = map[objectID]*object{}
 	c.cases = caseEntries{}
+	c.documents = documents{}
 	c.codes = map[string]string{}
 	c.layouts = layouts{known: map[contractID]*layout{}}
 	return c

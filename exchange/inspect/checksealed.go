@@ -137,6 +137,9 @@ func (c *checker) checkOpening(ctx context.Context, r *row) error {
 	case r.topic != 0 || r.pos != 0 || r.prev != 0 || r.keyToken != nil || r.tokens != nil:
 		return wrong("sealed", r.index, "the row says that the entry is a publication")
 	}
+	if r.body == nil && c.documents.erased(r.entry) {
+		return nil
+	}
 	opening, err := journal.OpenEntry(c.keys, c.origin, r.body)
 	if err != nil {
 		return wrong("sealed", r.index, "body does not open")
@@ -158,7 +161,8 @@ func needsOpening(e *ledgerv1.LedgerEntry) bool {
 	case *ledgerv1.LedgerEntry_Released, *ledgerv1.LedgerEntry_Received, *ledgerv1.LedgerEntry_Queried, *ledgerv1.LedgerEntry_Read,
 		*ledgerv1.LedgerEntry_CaseOpened, *ledgerv1.LedgerEntry_CaseClosed, *ledgerv1.LedgerEntry_ConsentGiven, *ledgerv1.LedgerEntry_ConsentRevoked,
 		*ledgerv1.LedgerEntry_Representation, *ledgerv1.LedgerEntry_Checked, *ledgerv1.LedgerEntry_Enrolled,
-		*ledgerv1.LedgerEntry_Disputed, *ledgerv1.LedgerEntry_DisputeAnswered:
+		*ledgerv1.LedgerEntry_Disputed, *ledgerv1.LedgerEntry_DisputeAnswered,
+		*ledgerv1.LedgerEntry_DocumentStored, *ledgerv1.LedgerEntry_DocumentReturned:
 		return true
 	case *ledgerv1.LedgerEntry_Refused:
 		return len(b.Refused.PersonCommitment)+len(b.Refused.CaseCommitment) > 0
@@ -204,6 +208,8 @@ func (c *checker) commitments(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) 
 		if !bytes.Equal(b.Read.FilterDigest, filter[:]) {
 			return errQuestion
 		}
+	case *ledgerv1.LedgerEntry_DocumentStored, *ledgerv1.LedgerEntry_DocumentReturned:
+		err = c.documents.opened(e, o)
 	default:
 		wantPerson, wantCase, err = c.permission(e, o)
 	}

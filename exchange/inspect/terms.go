@@ -11,7 +11,7 @@ import (
 var Kinds = []string{
 	"published", "released", "received", "refused", "queried", "changed", "certificate", "erased", "read",
 	"stepped", "person", "case_opened", "case_closed", "consent_given", "consent_revoked", "representation", "checked", "enrolled",
-	"disputed", "dispute_answered", "snapshot_begun", "snapshot_ended",
+	"disputed", "dispute_answered", "snapshot_begun", "snapshot_ended", "document_stored", "document_returned",
 }
 
 // facts is what the index knows of an entry from its leaf.
@@ -104,6 +104,10 @@ func (f *facts) permission(e *ledgerv1.LedgerEntry) {
 	case *ledgerv1.LedgerEntry_SnapshotEnded:
 		f.kind, f.topic = "snapshot_ended", b.SnapshotEnded.GetTopic()
 		f.party(b.SnapshotEnded.GetProvider())
+	case *ledgerv1.LedgerEntry_DocumentStored:
+		f.kind = "document_stored"
+	case *ledgerv1.LedgerEntry_DocumentReturned:
+		f.kind = "document_returned"
 	}
 }
 

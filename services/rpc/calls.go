@@ -19,6 +19,9 @@ const (
 	maxSubscribe = 20_000
 	// maxWatches is of ledger watches and exports, each of which reads on and on.
 	maxWatches = 32
+	// maxDocuments is of documents that are brought or given out, each of which has
+	// a few chunks in memory.
+	maxDocuments = 16
 )
 
 // calls counts calls under way by system and sort.
@@ -43,6 +46,8 @@ func sortOf(method string) sort {
 		return sort{"subscribe", maxSubscribe}
 	case "WatchEntries", "ExportEntries":
 		return sort{"watch", maxWatches}
+	case "Upload", "Download":
+		return sort{"document", maxDocuments}
 	}
 	return sort{"call", maxCalls}
 }

@@ -28,6 +28,8 @@ const (
 	Details Kind = 'd'
 	// Proof is to the SHA-256 of the proof of a representation.
 	Proof Kind = 'o'
+	// Document is to one document, or to the root over those of a publication.
+	Document Kind = 'm'
 )
 
 // SecretSize is the size of the secret from which an entry's salts derive.

@@ -28,7 +28,8 @@
 // The kinds are one byte each: 'f' a payload field (n its number), 'k' the
 // record key, 's' a subject (n its place; value str(type) ‖ str(number) ‖
 // str(role)), 'r' the reason, 'x' the successor's key, 'p' the acting person,
-// 'c' the case number, 'q' the subject or key asked for.
+// 'c' the case number, 'q' the subject or key asked for, 'm' a document (value id
+// (16) ‖ size (8) ‖ SHA-256 (32) ‖ str(media type) ‖ str(title)).
 //
 // # Payload commitment
 //

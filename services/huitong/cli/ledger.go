@@ -195,6 +195,10 @@ func whatOfPermission(e *ledgerv1.LedgerEntry) string {
 	case *ledgerv1.LedgerEntry_SnapshotEnded:
 		s := b.SnapshotEnded
 		return fmt.Sprintf("a full load of %s: %d of %d removed%s", s.GetTopic(), s.GetRemoved(), s.GetHeld(), yesNo(s.GetAbandoned(), ", abandoned", ""))
+	case *ledgerv1.LedgerEntry_DocumentStored:
+		return "a document is there"
+	case *ledgerv1.LedgerEntry_DocumentReturned:
+		return "a document to who brought it"
 	}
 	return ""
 }

@@ -45,6 +45,10 @@ type Config struct {
 	MaxRecordBytes int
 	MaxCallBytes   int
 	MaxCallRecords int
+	// DocumentKeep is how long an unfinished upload is kept, DocumentUnfinished how
+	// many bytes of these a participant may have under way.
+	DocumentKeep       time.Duration
+	DocumentUnfinished int64
 	// Hosts are further names and addresses that the server's certificate names.
 	Hosts []string
 	// Clock tells the time; time.Now if nil.

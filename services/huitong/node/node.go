@@ -19,6 +19,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/consent"
 	"github.com/huitong-bus/huitong/exchange/correction"
+	"github.com/huitong-bus/huitong/exchange/document"
 	"github.com/huitong-bus/huitong/exchange/erasure"
 	"github.com/huitong-bus/huitong/exchange/hearing"
 	"github.com/huitong-bus/huitong/exchange/identity"
@@ -49,6 +50,7 @@ type Node struct {
 	Index     *inspect.Index
 	Bus       *bus.Bus
 	Board     *notice.Board
+	Documents *document.Documents
 
 	intake        *intake.Intake
 	refusals      *access.Refusals
@@ -104,6 +106,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.openErasures(ctx); err != nil {
 		return err
 	}
+	n.openDocuments()
 	n.openBus()
 	n.openSubscriptions()
 	n.openLoads()
@@ -236,6 +239,14 @@ func (n *Node) openLoads() {
 	n.closing(func(context.Context) error { n.loads.Close(); return nil })
 }
 
+func (n *Node) openDocuments() {
+	n.Documents = document.Open(document.Config{
+		DB: n.DB, Journal: n.Journal, Standing: n.Catalogue, Refusals: n.refusals, Sealer: n.Identity.Keyring,
+		Keep: n.DocumentKeep, Unfinished: n.DocumentUnfinished, Clock: n.Clock, Log: n.Log, Broken: func(err error) { n.broken <- err },
+	})
+	n.closing(func(context.Context) error { n.Documents.Close(); return nil })
+}
+
 func (n *Node) openServer() error {
 	n.server = rpc.NewServer(rpc.Config{
 		Identity: n.Identity, Callers: n.Catalogue, Refusals: n.refusals, Clock: n.Clock, Log: n.Log,
@@ -255,6 +266,7 @@ func (n *Node) openServer() error {
 	exchangev1.RegisterEnrolmentServiceServer(n.server, &rpc.EnrolmentService{Subscriptions: n.subscriptions})
 	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
 	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})
+	exchangev1.RegisterDocumentServiceServer(n.server, &rpc.DocumentService{Documents: n.Documents})
 	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())
 	n.closing(func(ctx context.Context) error { n.server.Close(ctx); return nil })
 	return nil

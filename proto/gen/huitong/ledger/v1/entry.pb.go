@@ -139,6 +139,8 @@ type LedgerEntry struct {
 	//	*LedgerEntry_DisputeAnswered
 	//	*LedgerEntry_SnapshotBegun
 	//	*LedgerEntry_SnapshotEnded
+	//	*LedgerEntry_DocumentStored
+	//	*LedgerEntry_DocumentReturned
 	Body          isLedgerEntry_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -407,6 +409,24 @@ func (x *LedgerEntry) GetSnapshotEnded() *SnapshotEnded {
 	return nil
 }
 
+func (x *LedgerEntry) GetDocumentStored() *DocumentStored {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_DocumentStored); ok {
+			return x.DocumentStored
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetDocumentReturned() *DocumentReturned {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_DocumentReturned); ok {
+			return x.DocumentReturned
+		}
+	}
+	return nil
+}
+
 type isLedgerEntry_Body interface {
 	isLedgerEntry_Body()
 }
@@ -499,6 +519,14 @@ type LedgerEntry_SnapshotEnded struct {
 	SnapshotEnded *SnapshotEnded `protobuf:"bytes,31,opt,name=snapshot_ended,json=snapshotEnded,proto3,oneof"`
 }
 
+type LedgerEntry_DocumentStored struct {
+	DocumentStored *DocumentStored `protobuf:"bytes,32,opt,name=document_stored,json=documentStored,proto3,oneof"`
+}
+
+type LedgerEntry_DocumentReturned struct {
+	DocumentReturned *DocumentReturned `protobuf:"bytes,33,opt,name=document_returned,json=documentReturned,proto3,oneof"`
+}
+
 func (*LedgerEntry_Published) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_Released) isLedgerEntry_Body() {}
@@ -542,6 +570,10 @@ func (*LedgerEntry_DisputeAnswered) isLedgerEntry_Body() {}
 func (*LedgerEntry_SnapshotBegun) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_SnapshotEnded) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_DocumentStored) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_DocumentReturned) isLedgerEntry_Body() {}
 
 // RecordPublished: a provider changed a record.
 type RecordPublished struct {
@@ -3486,11 +3518,105 @@ func (x *SnapshotEnded) GetConfirmed() bool {
 	return false
 }
 
+// DocumentStored: a system brought a document, and all of it is there. The actor
+// is the system that it belongs to.
+type DocumentStored struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Salted commitment (kind 'm') to the document; see verify.DocumentBytes.
+	DocumentCommitment []byte `protobuf:"bytes,1,opt,name=document_commitment,json=documentCommitment,proto3" json:"document_commitment,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *DocumentStored) Reset() {
+	*x = DocumentStored{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentStored) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentStored) ProtoMessage() {}
+
+func (x *DocumentStored) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentStored.ProtoReflect.Descriptor instead.
+func (*DocumentStored) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DocumentStored) GetDocumentCommitment() []byte {
+	if x != nil {
+		return x.DocumentCommitment
+	}
+	return nil
+}
+
+// DocumentReturned: a document that no publication names yet was allowed to leave
+// to the system that brought it, the actor.
+type DocumentReturned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Salted commitment (kind 'm') to the document; see verify.DocumentBytes.
+	DocumentCommitment []byte `protobuf:"bytes,1,opt,name=document_commitment,json=documentCommitment,proto3" json:"document_commitment,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *DocumentReturned) Reset() {
+	*x = DocumentReturned{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DocumentReturned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DocumentReturned) ProtoMessage() {}
+
+func (x *DocumentReturned) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DocumentReturned.ProtoReflect.Descriptor instead.
+func (*DocumentReturned) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DocumentReturned) GetDocumentCommitment() []byte {
+	if x != nil {
+		return x.DocumentCommitment
+	}
+	return nil
+}
+
 var File_huitong_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xd9\f\n" +
+	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xfb\r\n" +
 	"\vLedgerEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x13\n" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x14\n" +
@@ -3520,7 +3646,9 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\bdisputed\x18\x1c \x01(\v2!.huitong.ledger.v1.RecordDisputedH\x00R\bdisputed\x12O\n" +
 	"\x10dispute_answered\x18\x1d \x01(\v2\".huitong.ledger.v1.DisputeAnsweredH\x00R\x0fdisputeAnswered\x12I\n" +
 	"\x0esnapshot_begun\x18\x1e \x01(\v2 .huitong.ledger.v1.SnapshotBegunH\x00R\rsnapshotBegun\x12I\n" +
-	"\x0esnapshot_ended\x18\x1f \x01(\v2 .huitong.ledger.v1.SnapshotEndedH\x00R\rsnapshotEndedB\x06\n" +
+	"\x0esnapshot_ended\x18\x1f \x01(\v2 .huitong.ledger.v1.SnapshotEndedH\x00R\rsnapshotEnded\x12L\n" +
+	"\x0fdocument_stored\x18  \x01(\v2!.huitong.ledger.v1.DocumentStoredH\x00R\x0edocumentStored\x12R\n" +
+	"\x11document_returned\x18! \x01(\v2#.huitong.ledger.v1.DocumentReturnedH\x00R\x10documentReturnedB\x06\n" +
 	"\x04body\"\xcb\x05\n" +
 	"\x0fRecordPublished\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12:\n" +
@@ -3792,7 +3920,11 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\aremoved\x18\x05 \x01(\x04R\aremoved\x12\x1c\n" +
 	"\tabandoned\x18\x06 \x01(\bR\tabandoned\x12\x1c\n" +
 	"\tsignature\x18\a \x01(\fR\tsignature\x12\x1c\n" +
-	"\tconfirmed\x18\b \x01(\bR\tconfirmed*\xd6\x01\n" +
+	"\tconfirmed\x18\b \x01(\bR\tconfirmed\"A\n" +
+	"\x0eDocumentStored\x12/\n" +
+	"\x13document_commitment\x18\x01 \x01(\fR\x12documentCommitment\"C\n" +
+	"\x10DocumentReturned\x12/\n" +
+	"\x13document_commitment\x18\x01 \x01(\fR\x12documentCommitment*\xd6\x01\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rOPERATION_PUT\x10\x01\x12\x14\n" +
@@ -3819,7 +3951,7 @@ func file_huitong_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_huitong_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_huitong_ledger_v1_entry_proto_goTypes = []any{
 	(Operation)(0),                   // 0: huitong.ledger.v1.Operation
 	(*LedgerEntry)(nil),              // 1: huitong.ledger.v1.LedgerEntry
@@ -3850,6 +3982,8 @@ var file_huitong_ledger_v1_entry_proto_goTypes = []any{
 	(*DisputeAnswered)(nil),          // 26: huitong.ledger.v1.DisputeAnswered
 	(*SnapshotBegun)(nil),            // 27: huitong.ledger.v1.SnapshotBegun
 	(*SnapshotEnded)(nil),            // 28: huitong.ledger.v1.SnapshotEnded
+	(*DocumentStored)(nil),           // 29: huitong.ledger.v1.DocumentStored
+	(*DocumentReturned)(nil),         // 30: huitong.ledger.v1.DocumentReturned
 }
 var file_huitong_ledger_v1_entry_proto_depIdxs = []int32{
 	2,  // 0: huitong.ledger.v1.LedgerEntry.published:type_name -> huitong.ledger.v1.RecordPublished
@@ -3874,14 +4008,16 @@ var file_huitong_ledger_v1_entry_proto_depIdxs = []int32{
 	26, // 19: huitong.ledger.v1.LedgerEntry.dispute_answered:type_name -> huitong.ledger.v1.DisputeAnswered
 	27, // 20: huitong.ledger.v1.LedgerEntry.snapshot_begun:type_name -> huitong.ledger.v1.SnapshotBegun
 	28, // 21: huitong.ledger.v1.LedgerEntry.snapshot_ended:type_name -> huitong.ledger.v1.SnapshotEnded
-	0,  // 22: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
-	3,  // 23: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
-	4,  // 24: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	29, // 22: huitong.ledger.v1.LedgerEntry.document_stored:type_name -> huitong.ledger.v1.DocumentStored
+	30, // 23: huitong.ledger.v1.LedgerEntry.document_returned:type_name -> huitong.ledger.v1.DocumentReturned
+	0,  // 24: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
+	3,  // 25: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
+	4,  // 26: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_entry_proto_init() }
@@ -3912,6 +4048,8 @@ func file_huitong_ledger_v1_entry_proto_init() {
 		(*LedgerEntry_DisputeAnswered)(nil),
 		(*LedgerEntry_SnapshotBegun)(nil),
 		(*LedgerEntry_SnapshotEnded)(nil),
+		(*LedgerEntry_DocumentStored)(nil),
+		(*LedgerEntry_DocumentReturned)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3919,7 +4057,7 @@ func file_huitong_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_ledger_v1_entry_proto_rawDesc), len(file_huitong_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -89,6 +89,142 @@ func (x *Subject) GetRole() string {
 	return ""
 }
 
+// Document describes a document.
+type Document struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 16 bytes, made by the system that brings the document.
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// In bytes, and the SHA-256 of all of them.
+	Size   uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Sha256 []byte `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// As in RFC 6838, without parameters: "application/pdf".
+	MediaType string `protobuf:"bytes,4,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// What people call it; at most 256 bytes.
+	Title         string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Document) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Document) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Document) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *Document) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *Document) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+// SealedDocument is what is sealed of a document in its row. Its bytes are sealed
+// by a key of their own: without this message nobody reads them any more.
+type SealedDocument struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Document *Document              `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// AES-256-GCM.
+	Key           []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealedDocument) Reset() {
+	*x = SealedDocument{}
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealedDocument) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealedDocument) ProtoMessage() {}
+
+func (x *SealedDocument) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealedDocument.ProtoReflect.Descriptor instead.
+func (*SealedDocument) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SealedDocument) GetDocument() *Document {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
+func (x *SealedDocument) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 // RecordOpening opens the commitments of a RecordPublished.
 type RecordOpening struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -109,7 +245,7 @@ type RecordOpening struct {
 
 func (x *RecordOpening) Reset() {
 	*x = RecordOpening{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[1]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -121,7 +257,7 @@ func (x *RecordOpening) String() string {
 func (*RecordOpening) ProtoMessage() {}
 
 func (x *RecordOpening) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[1]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -134,7 +270,7 @@ func (x *RecordOpening) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordOpening.ProtoReflect.Descriptor instead.
 func (*RecordOpening) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{1}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RecordOpening) GetSecret() []byte {
@@ -205,7 +341,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[2]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -217,7 +353,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[2]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -230,7 +366,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{2}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Warning) GetField() string {
@@ -281,14 +417,15 @@ type ReadOpening struct {
 	Answer string `protobuf:"bytes,12,opt,name=answer,proto3" json:"answer,omitempty"`
 	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
 	// SHA-256 of the proof of a representation.
-	Proof         []byte `protobuf:"bytes,14,opt,name=proof,proto3" json:"proof,omitempty"`
+	Proof         []byte    `protobuf:"bytes,14,opt,name=proof,proto3" json:"proof,omitempty"`
+	Document      *Document `protobuf:"bytes,15,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadOpening) Reset() {
 	*x = ReadOpening{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[3]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +437,7 @@ func (x *ReadOpening) String() string {
 func (*ReadOpening) ProtoMessage() {}
 
 func (x *ReadOpening) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[3]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +450,7 @@ func (x *ReadOpening) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadOpening.ProtoReflect.Descriptor instead.
 func (*ReadOpening) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{3}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReadOpening) GetSecret() []byte {
@@ -414,6 +551,13 @@ func (x *ReadOpening) GetProof() []byte {
 	return nil
 }
 
+func (x *ReadOpening) GetDocument() *Document {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
 // CutProof lets a receiver check a record that was cut to the fields it may see
 // against the publication's payload commitment.
 type CutProof struct {
@@ -428,7 +572,7 @@ type CutProof struct {
 
 func (x *CutProof) Reset() {
 	*x = CutProof{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +584,7 @@ func (x *CutProof) String() string {
 func (*CutProof) ProtoMessage() {}
 
 func (x *CutProof) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +597,7 @@ func (x *CutProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProof.ProtoReflect.Descriptor instead.
 func (*CutProof) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{4}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CutProof) GetFields() []uint32 {
@@ -493,7 +637,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +649,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +662,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{5}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Evidence) GetLeaf() []byte {
@@ -585,7 +729,17 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\aSubject\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
-	"\x04role\x18\x03 \x01(\tR\x04role\"\x96\x02\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\"{\n" +
+	"\bDocument\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x12\x1d\n" +
+	"\n" +
+	"media_type\x18\x04 \x01(\tR\tmediaType\x12\x14\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\"[\n" +
+	"\x0eSealedDocument\x127\n" +
+	"\bdocument\x18\x01 \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\"\x96\x02\n" +
 	"\rRecordOpening\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\fR\x06secret\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x126\n" +
@@ -598,7 +752,7 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\aWarning\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xb4\x03\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xed\x03\n" +
 	"\vReadOpening\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\fR\x06secret\x12\x16\n" +
 	"\x06person\x18\x02 \x01(\tR\x06person\x12\x1f\n" +
@@ -615,7 +769,8 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\x05cases\x18\v \x03(\tR\x05cases\x12\x16\n" +
 	"\x06answer\x18\f \x01(\tR\x06answer\x12\x16\n" +
 	"\x06reason\x18\r \x01(\tR\x06reason\x12\x14\n" +
-	"\x05proof\x18\x0e \x01(\fR\x05proof\"J\n" +
+	"\x05proof\x18\x0e \x01(\fR\x05proof\x127\n" +
+	"\bdocument\x18\x0f \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\"J\n" +
 	"\bCutProof\x12\x16\n" +
 	"\x06fields\x18\x01 \x03(\rR\x06fields\x12&\n" +
 	"\x0fsalts_or_hashes\x18\x02 \x03(\fR\rsaltsOrHashes\"\xe5\x02\n" +
@@ -644,30 +799,34 @@ func file_huitong_ledger_v1_opening_proto_rawDescGZIP() []byte {
 	return file_huitong_ledger_v1_opening_proto_rawDescData
 }
 
-var file_huitong_ledger_v1_opening_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_huitong_ledger_v1_opening_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_huitong_ledger_v1_opening_proto_goTypes = []any{
-	(*Subject)(nil),       // 0: huitong.ledger.v1.Subject
-	(*RecordOpening)(nil), // 1: huitong.ledger.v1.RecordOpening
-	(*Warning)(nil),       // 2: huitong.ledger.v1.Warning
-	(*ReadOpening)(nil),   // 3: huitong.ledger.v1.ReadOpening
-	(*CutProof)(nil),      // 4: huitong.ledger.v1.CutProof
-	(*Evidence)(nil),      // 5: huitong.ledger.v1.Evidence
-	(*LedgerEntry)(nil),   // 6: huitong.ledger.v1.LedgerEntry
+	(*Subject)(nil),        // 0: huitong.ledger.v1.Subject
+	(*Document)(nil),       // 1: huitong.ledger.v1.Document
+	(*SealedDocument)(nil), // 2: huitong.ledger.v1.SealedDocument
+	(*RecordOpening)(nil),  // 3: huitong.ledger.v1.RecordOpening
+	(*Warning)(nil),        // 4: huitong.ledger.v1.Warning
+	(*ReadOpening)(nil),    // 5: huitong.ledger.v1.ReadOpening
+	(*CutProof)(nil),       // 6: huitong.ledger.v1.CutProof
+	(*Evidence)(nil),       // 7: huitong.ledger.v1.Evidence
+	(*LedgerEntry)(nil),    // 8: huitong.ledger.v1.LedgerEntry
 }
 var file_huitong_ledger_v1_opening_proto_depIdxs = []int32{
-	0, // 0: huitong.ledger.v1.RecordOpening.subjects:type_name -> huitong.ledger.v1.Subject
-	2, // 1: huitong.ledger.v1.RecordOpening.warnings:type_name -> huitong.ledger.v1.Warning
-	0, // 2: huitong.ledger.v1.ReadOpening.subject:type_name -> huitong.ledger.v1.Subject
-	0, // 3: huitong.ledger.v1.ReadOpening.subjects:type_name -> huitong.ledger.v1.Subject
-	1, // 4: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
-	3, // 5: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
-	4, // 6: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
-	6, // 7: huitong.ledger.v1.Evidence.call:type_name -> huitong.ledger.v1.LedgerEntry
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	1,  // 0: huitong.ledger.v1.SealedDocument.document:type_name -> huitong.ledger.v1.Document
+	0,  // 1: huitong.ledger.v1.RecordOpening.subjects:type_name -> huitong.ledger.v1.Subject
+	4,  // 2: huitong.ledger.v1.RecordOpening.warnings:type_name -> huitong.ledger.v1.Warning
+	0,  // 3: huitong.ledger.v1.ReadOpening.subject:type_name -> huitong.ledger.v1.Subject
+	0,  // 4: huitong.ledger.v1.ReadOpening.subjects:type_name -> huitong.ledger.v1.Subject
+	1,  // 5: huitong.ledger.v1.ReadOpening.document:type_name -> huitong.ledger.v1.Document
+	3,  // 6: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
+	5,  // 7: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
+	6,  // 8: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
+	8,  // 9: huitong.ledger.v1.Evidence.call:type_name -> huitong.ledger.v1.LedgerEntry
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_opening_proto_init() }
@@ -682,7 +841,7 @@ func file_huitong_ledger_v1_opening_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_ledger_v1_opening_proto_rawDesc), len(file_huitong_ledger_v1_opening_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

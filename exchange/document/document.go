@@ -1,0 +1,113 @@
+// Package document keeps documents beside records: forms, scans and samples.
+//
+// A document comes in chunks, each of which is on disk before it is confirmed. An
+// upload that broke off goes on behind what is stored. The document is there once
+// all of it is stored, its SHA-256 is found right over what is read back, and a
+// ledger entry commits to it. What is not finished in time is swept away.
+//
+// Each document is sealed by a key of its own, which is sealed in the document's
+// row: erasing takes the row's sealed body, in the transaction of the erasure,
+// and the chunks, which nobody can read any more, soon after.
+package document
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/store"
+)
+
+const (
+	// MaxSize bounds a document, in bytes.
+	MaxSize = 100 << 20
+	// ChunkSize is that of every chunk but the last.
+	ChunkSize = 1 << 20
+	// DefaultKeep is how long an upload is kept after something of it was stored
+	// last.
+	DefaultKeep = 24 * time.Hour
+	// DefaultUnfinished bounds the documents that a participant has begun to bring
+	// and not finished, in bytes.
+	DefaultUnfinished = 1 << 30
+)
+
+// Standing reads a caller's standing in a transaction.
+type Standing interface {
+	Actor(ctx context.Context, tx store.Tx, known *identity.Caller) (*identity.Caller, error)
+}
+
+// Refuser commits the entry of a denial before the caller hears of it.
+type Refuser interface {
+	Refuse(ctx context.Context, r access.Request, d access.Decision) error
+}
+
+// Config is what documents need.
+type Config struct {
+	DB       *store.DB
+	Journal  *journal.Journal
+	Standing Standing
+	Refusals Refuser
+	Sealer   journal.Sealer
+	// Keep is DefaultKeep if 0, Unfinished is DefaultUnfinished if 0.
+	Keep       time.Duration
+	Unfinished int64
+	// Clock tells the time; time.Now if nil.
+	Clock func() time.Time
+	Log   *slog.Logger
+	// Broken is called when the database can no longer make a commit durable.
+	Broken func(error)
+}
+
+// Documents keeps the documents. It is safe for concurrent use.
+type Documents struct {
+	Config
+	writes chan *write
+	sweep  chan struct{}
+	stop   context.CancelFunc
+	ended  context.Context
+	done   sync.WaitGroup
+}
+
+// Open starts to write and to sweep, until Close.
+func Open(c Config) *Documents {
+	if c.Keep == 0 {
+		c.Keep = DefaultKeep
+	}
+	if c.Unfinished == 0 {
+		c.Unfinished = DefaultUnfinished
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Documents{Config: c, writes: make(chan *write), sweep: make(chan struct{}, 1)}
+	d.ended, d.stop = context.WithCancel(context.Background())
+	d.done.Go(d.write)
+	d.done.Go(d.sweepAll)
+	return d
+}
+
+// Close ends it. What is not confirmed may be stored or not.
+func (d *Documents) Close() {
+	d.stop()
+	d.done.Wait()
+}
+
+// department refuses a caller that is no department's system.
+func (d *Documents) department(ctx context.Context, caller *identity.Caller) error {
+	if caller.Roles.Has(identity.Department) {
+		return nil
+	}
+	refusal := access.Decision{Kind: fault.Denied, Rule: "role.department", Message: "documents are for department systems; the caller has no such role"}
+	if err := d.Refusals.Refuse(ctx, access.Request{Caller: caller, Action: access.Document}, refusal); err != nil {
+		return err
+	}
+	return refusal.Err()
+}
