@@ -180,7 +180,7 @@ func (c *checker) checkIndex(ctx context.Context) error {
 	if p == nil {
 		return nil // not begun: it follows when it is next served
 	}
-	ok, err := c.fits(ctx, p, c.head.Size)
+	ok, err := c.fits(ctx, p)
 	if err != nil {
 		return err
 	}

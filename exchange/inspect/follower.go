@@ -41,9 +41,10 @@ func readPosition(ctx context.Context, tx store.Tx, lock string) (*position, err
 	return p, err
 }
 
-// fits says whether a position is one of this ledger.
-func (s *source) fits(ctx context.Context, p *position, size uint64) (bool, error) {
-	if p.origin != s.origin || p.next > size {
+// fits says whether a position is one of this ledger, as its rows are: another
+// process may have brought the index on past what this one has heard of.
+func (s *source) fits(ctx context.Context, p *position) (bool, error) {
+	if p.origin != s.origin {
 		return false, nil
 	}
 	if p.next == 0 {
@@ -60,20 +61,20 @@ func (s *source) fits(ctx context.Context, p *position, size uint64) (bool, erro
 
 // start finds the place to go on from; an index that is none of this ledger's
 // past is emptied.
-func (f *follower) start(ctx context.Context, size uint64) error {
+func (f *follower) start(ctx context.Context) error {
 	p, err := readPosition(ctx, f.db.Index.Read(), "")
 	if err != nil {
 		return err
 	}
 	if p != nil {
-		ok, err := f.fits(ctx, p, size)
+		ok, err := f.fits(ctx, p)
 		if err != nil {
 			return err
 		}
 		if ok {
 			return f.seek(ctx, p.next)
 		}
-		f.log.Warn("the index is not of this ledger and is made anew", "at", p.next, "ledger", size)
+		f.log.Warn("the index is not of this ledger and is made anew", "at", p.next)
 	}
 	if err := f.wipe(ctx, p); err != nil {
 		return err
@@ -175,7 +176,7 @@ func (f *follower) step(ctx context.Context, size uint64) error {
 	// A crash here leaves the batch and its position together, or neither: the
 	// index goes on from the position that it finds.
 	if errors.Is(err, errMoved) {
-		return f.start(ctx, size)
+		return f.start(ctx)
 	}
 	if err != nil {
 		return err

@@ -102,14 +102,14 @@ func (x *Index) run(ctx context.Context) {
 
 func (x *Index) follow(ctx context.Context) error {
 	f := &follower{source: source{db: x.DB, keys: x.Keyring, origin: x.Journal.Head().Origin, log: x.Log}}
-	if err := f.start(ctx, x.Journal.Head().Size); err != nil {
+	if err := f.start(ctx); err != nil {
 		return err
 	}
 	for {
 		x.reached(f.next)
 		changed := x.Journal.Changed()
-		if behind := x.Journal.Head().Size - f.next; behind > 0 {
-			if behind < followBatch {
+		if size := x.Journal.Head().Size; size > f.next {
+			if size-f.next < followBatch {
 				x.gather(ctx)
 			}
 			if err := f.step(ctx, x.Journal.Head().Size); err != nil {

@@ -2,9 +2,13 @@ package inspect_test
 
 import (
 	"bytes"
+	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -186,6 +190,30 @@ func TestTwoFollowers(t *testing.T) {
 	w.index.Close()
 	must(t, inspect.Rebuild(t.Context(), w.DB, w.Identity.Keyring, nil))
 	inspect.Compare(t, got, inspect.Snapshot(t, w.DB))
+}
+
+// A process that hears late of what another commits does not take the index for
+// that of another ledger because it is ahead, and empties it under who reads it.
+func TestAFollowerThatHearsLate(t *testing.T) {
+	w := newWorld(t)
+	var said strings.Builder
+	second, err := inspect.OpenIndex(t.Context(), inspect.IndexConfig{
+		DB: w.DB, Journal: catalogtest.Join(t, w.DB, w.Identity).Journal, Keyring: w.Identity.Keyring,
+		Log: slog.New(slog.NewTextHandler(&said, nil)),
+	})
+	must(t, err)
+	for i := range 100 {
+		number := fmt.Sprintf("N%d", i)
+		w.publish(t, w.security, put(number, "王芳"))
+		if got := w.recordsOf(t, number, 10); len(got) != 1 {
+			t.Fatalf("record %d is not found", i)
+		}
+	}
+	must(t, second.Wait(t.Context(), w.Journal.Head().Size))
+	second.Close()
+	if said.Len() > 0 {
+		t.Errorf("it said:\n%s", said.String())
+	}
 }
 
 func (w *world) exec(t testing.TB, query string, args ...any) {
