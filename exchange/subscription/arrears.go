@@ -103,7 +103,7 @@ func (s *session) takeUp(l *lane, a *arrear) bool {
 		}
 		return false // one that is under way is settled first
 	}
-	if s.facts.about(a.sequence) || s.pending != nil && s.pending.facts.about(a.sequence) {
+	if s.facts.pay(a) || s.pending != nil && s.pending.facts.pay(a) {
 		return false
 	}
 	s.replays++
@@ -152,26 +152,30 @@ func (s *session) yield(items []*item, interests []interest) ([]*item, []interes
 	if err != nil {
 		return nil, nil, err
 	}
-	var back []*item
+	back := false
 	for i := range found {
 		it := of[keyOf(found[i].record, found[i].sequence)]
-		if it == nil || it.sequence <= found[i].sequence || !s.takeUp(it.lane, &found[i]) {
+		if it == nil || it.sequence <= found[i].sequence {
 			continue
 		}
-		if s.inOrder {
-			back = append(back, s.items[found[i].sequence])
-		}
+		taken := s.takeUp(it.lane, &found[i])
+		s.skipped = s.skipped || taken
+		back = back || s.inOrder && (taken || s.owedAnew(&found[i]))
 	}
 	return s.sift(items, interests, back)
 }
 
-// sift keeps of the chosen those that do not wait now. Where nothing waits for
+// owedAnew says whether a delivery that is under way will be owed once more.
+func (s *session) owedAnew(a *arrear) bool {
+	it := s.items[a.sequence]
+	return it != nil && it.state == flying && it.enrolled != a.enrolled
+}
+
+// sift keeps of the chosen those that do not wait now. Where none waits for
 // another, all go back behind what they yield to.
-func (s *session) sift(items []*item, interests []interest, before []*item) ([]*item, []interest, error) {
-	if len(before) > 0 {
+func (s *session) sift(items []*item, interests []interest, back bool) ([]*item, []interest, error) {
+	if back {
 		s.putBack(items)
-		s.ready = append(before, s.ready...)
-		s.skipped = true
 		return nil, nil, nil
 	}
 	n := 0

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"container/heap"
+	"slices"
 
 	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -188,7 +189,8 @@ func (q *queues) behind() bool {
 	return false
 }
 
-// goOn makes an item ready, now or when it is due.
+// goOn makes an item ready, now or when it is due. Where none waits for another,
+// what is owed goes before what was read ahead of it.
 func (q *queues) goOn(it *item) {
 	if it.due != 0 {
 		it.state = delayed
@@ -196,7 +198,11 @@ func (q *queues) goOn(it *item) {
 		return
 	}
 	it.state = ready
-	q.ready = append(q.ready, it)
+	at := len(q.ready)
+	for q.inOrder && at > 0 && q.ready[at-1].sequence > it.sequence {
+		at--
+	}
+	q.ready = slices.Insert(q.ready, at, it)
 }
 
 // delay lets an item be sent again at a time.

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -131,7 +132,7 @@ func (s *session) prepare() error {
 	if len(s.next.items) == 0 {
 		s.next = nil
 		// Nothing of it was for this member: there may be more at once.
-		s.skipped = s.skipped || len(chosen) > 0
+		s.skipped = s.skipped || slices.ContainsFunc(chosen, func(it *item) bool { return it.state == gone })
 	}
 	return nil
 }
@@ -213,8 +214,15 @@ func (s *session) choose(b *batch) []*item {
 	return chosen
 }
 
-// putBack puts items in front of what is ready.
+// putBack puts items in front of what is ready, or to their places where they go
+// in order.
 func (s *session) putBack(items []*item) {
+	if s.inOrder {
+		for _, it := range items {
+			s.goOn(it)
+		}
+		return
+	}
 	if len(items) == 0 {
 		return
 	}

@@ -83,6 +83,11 @@ func (f *facts) about(sequence uint64) bool {
 		slices.ContainsFunc(f.dead, func(d deadLetter) bool { return d.sequence == sequence })
 }
 
+// pay says whether that this very arrear is paid waits to be written.
+func (f *facts) pay(a *arrear) bool {
+	return slices.ContainsFunc(f.paid, func(p paid) bool { return p.sequence == a.sequence && p.enrolled == a.enrolled })
+}
+
 func (f *facts) empty() bool { return len(f.acknowledged)+len(f.dead)+len(f.revived)+len(f.paid) == 0 }
 
 // canRide says whether the facts can wait for a release to be committed with.
