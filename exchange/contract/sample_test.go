@@ -119,7 +119,7 @@ func serviceItem() *recordsv1.ServiceItem {
 		LegalBases: []string{"《社会救助暂行办法》第五十八条"}, Conditions: []string{"家庭人均收入低于当地标准"},
 		Steps:      []*recordsv1.ServiceStep{{Name: "受理", Requirement: "核对材料齐全", Department: "示范市民政局", Limit: 1}},
 		LegalLimit: 20, PromisedLimit: 5, LimitUnit: recordsv1.LimitUnit_LIMIT_UNIT_WORKING_DAYS,
-		Contact: "0999-12345", ComplaintChannel: "12345", Place: "示范市政务服务中心", Hours: "工作日9:00-17:00", Result: "补助决定书",
+		Fee: recordsv1.Fee_FEE_FREE, Contact: "0999-12345", ComplaintChannel: "12345", Place: "示范市政务服务中心", Hours: "工作日9:00-17:00", Result: "补助决定书",
 		Materials: []*recordsv1.ItemMaterial{{
 			Code: "M1", Name: "残疾人证", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
 			Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,

@@ -132,6 +132,56 @@ func (LimitUnit) EnumDescriptor() ([]byte, []int) {
 	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{1}
 }
 
+// Fee is whether an item costs the applicant anything.
+type Fee int32
+
+const (
+	Fee_FEE_UNSPECIFIED Fee = 0
+	Fee_FEE_FREE        Fee = 1
+	Fee_FEE_CHARGED     Fee = 2
+)
+
+// Enum value maps for Fee.
+var (
+	Fee_name = map[int32]string{
+		0: "FEE_UNSPECIFIED",
+		1: "FEE_FREE",
+		2: "FEE_CHARGED",
+	}
+	Fee_value = map[string]int32{
+		"FEE_UNSPECIFIED": 0,
+		"FEE_FREE":        1,
+		"FEE_CHARGED":     2,
+	}
+)
+
+func (x Fee) Enum() *Fee {
+	p := new(Fee)
+	*p = x
+	return p
+}
+
+func (x Fee) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Fee) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_records_v1_service_item_proto_enumTypes[2].Descriptor()
+}
+
+func (Fee) Type() protoreflect.EnumType {
+	return &file_huitong_records_v1_service_item_proto_enumTypes[2]
+}
+
+func (x Fee) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Fee.Descriptor instead.
+func (Fee) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{2}
+}
+
 // MaterialMedium is how a material is handed in.
 type MaterialMedium int32
 
@@ -169,11 +219,11 @@ func (x MaterialMedium) String() string {
 }
 
 func (MaterialMedium) Descriptor() protoreflect.EnumDescriptor {
-	return file_huitong_records_v1_service_item_proto_enumTypes[2].Descriptor()
+	return file_huitong_records_v1_service_item_proto_enumTypes[3].Descriptor()
 }
 
 func (MaterialMedium) Type() protoreflect.EnumType {
-	return &file_huitong_records_v1_service_item_proto_enumTypes[2]
+	return &file_huitong_records_v1_service_item_proto_enumTypes[3]
 }
 
 func (x MaterialMedium) Number() protoreflect.EnumNumber {
@@ -182,7 +232,7 @@ func (x MaterialMedium) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MaterialMedium.Descriptor instead.
 func (MaterialMedium) EnumDescriptor() ([]byte, []int) {
-	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{2}
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{3}
 }
 
 // Necessity is whether a material is needed.
@@ -223,11 +273,11 @@ func (x Necessity) String() string {
 }
 
 func (Necessity) Descriptor() protoreflect.EnumDescriptor {
-	return file_huitong_records_v1_service_item_proto_enumTypes[3].Descriptor()
+	return file_huitong_records_v1_service_item_proto_enumTypes[4].Descriptor()
 }
 
 func (Necessity) Type() protoreflect.EnumType {
-	return &file_huitong_records_v1_service_item_proto_enumTypes[3]
+	return &file_huitong_records_v1_service_item_proto_enumTypes[4]
 }
 
 func (x Necessity) Number() protoreflect.EnumNumber {
@@ -236,7 +286,7 @@ func (x Necessity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Necessity.Descriptor instead.
 func (Necessity) EnumDescriptor() ([]byte, []int) {
-	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{3}
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{4}
 }
 
 // MaterialSource is where a material comes from. One that a department issues
@@ -280,11 +330,11 @@ func (x MaterialSource) String() string {
 }
 
 func (MaterialSource) Descriptor() protoreflect.EnumDescriptor {
-	return file_huitong_records_v1_service_item_proto_enumTypes[4].Descriptor()
+	return file_huitong_records_v1_service_item_proto_enumTypes[5].Descriptor()
 }
 
 func (MaterialSource) Type() protoreflect.EnumType {
-	return &file_huitong_records_v1_service_item_proto_enumTypes[4]
+	return &file_huitong_records_v1_service_item_proto_enumTypes[5]
 }
 
 func (x MaterialSource) Number() protoreflect.EnumNumber {
@@ -293,7 +343,7 @@ func (x MaterialSource) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MaterialSource.Descriptor instead.
 func (MaterialSource) EnumDescriptor() ([]byte, []int) {
-	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{4}
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{5}
 }
 
 // ItemState is whether a service item can be applied for.
@@ -336,11 +386,11 @@ func (x ItemState) String() string {
 }
 
 func (ItemState) Descriptor() protoreflect.EnumDescriptor {
-	return file_huitong_records_v1_service_item_proto_enumTypes[5].Descriptor()
+	return file_huitong_records_v1_service_item_proto_enumTypes[6].Descriptor()
 }
 
 func (ItemState) Type() protoreflect.EnumType {
-	return &file_huitong_records_v1_service_item_proto_enumTypes[5]
+	return &file_huitong_records_v1_service_item_proto_enumTypes[6]
 }
 
 func (x ItemState) Number() protoreflect.EnumNumber {
@@ -349,13 +399,14 @@ func (x ItemState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ItemState.Descriptor instead.
 func (ItemState) EnumDescriptor() ([]byte, []int) {
-	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{5}
+	return file_huitong_records_v1_service_item_proto_rawDescGZIP(), []int{6}
 }
 
 // ServiceItem is one government service item (政务服务事项). It is about nobody.
 // Its rules refuse what the inspection of 2017 found on the platforms: steps that
-// are named but not described, no time limit, no contact, materials that nobody
-// can gather.
+// are named but not described, no time limit, fee or contact, materials that
+// nobody can gather because they are a catch-all, say not how many and in what
+// form, or come without form, sample and guide.
 type ServiceItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Credit code of the implementing body and 13 characters.
@@ -373,7 +424,7 @@ type ServiceItem struct {
 	Steps          []*ServiceStep  `protobuf:"bytes,11,rep,name=steps,proto3" json:"steps,omitempty"`
 	// In limit_unit; 0 if the law sets none.
 	LegalLimit uint32 `protobuf:"varint,12,opt,name=legal_limit,json=legalLimit,proto3" json:"legal_limit,omitempty"`
-	// In limit_unit; 0 is on the spot.
+	// In limit_unit; 0 where the item is done on the spot.
 	PromisedLimit uint32    `protobuf:"varint,13,opt,name=promised_limit,json=promisedLimit,proto3" json:"promised_limit,omitempty"`
 	LimitUnit     LimitUnit `protobuf:"varint,14,opt,name=limit_unit,json=limitUnit,proto3,enum=huitong.records.v1.LimitUnit" json:"limit_unit,omitempty"`
 	// In fen (0.01 yuan); 0 if free.
@@ -392,7 +443,10 @@ type ServiceItem struct {
 	State       ItemState `protobuf:"varint,26,opt,name=state,proto3,enum=huitong.records.v1.ItemState" json:"state,omitempty"`
 	ValidFrom   string    `protobuf:"bytes,27,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
 	// Inclusive.
-	ValidUntil    string `protobuf:"bytes,28,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	ValidUntil string `protobuf:"bytes,28,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	// 即办件: decided while the applicant waits.
+	OnTheSpot     bool `protobuf:"varint,29,opt,name=on_the_spot,json=onTheSpot,proto3" json:"on_the_spot,omitempty"`
+	Fee           Fee  `protobuf:"varint,30,opt,name=fee,proto3,enum=huitong.records.v1.Fee" json:"fee,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,6 +677,20 @@ func (x *ServiceItem) GetValidUntil() string {
 	return ""
 }
 
+func (x *ServiceItem) GetOnTheSpot() bool {
+	if x != nil {
+		return x.OnTheSpot
+	}
+	return false
+}
+
+func (x *ServiceItem) GetFee() Fee {
+	if x != nil {
+		return x.Fee
+	}
+	return Fee_FEE_UNSPECIFIED
+}
+
 // ServiceStep is one step on the way to the result.
 type ServiceStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -698,7 +766,9 @@ func (x *ServiceStep) GetLimit() uint32 {
 type ItemMaterial struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Code  string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	// A catch-all is not a material.
+	// A catch-all (兜底条款) is not a material: nobody can gather it. The rules look
+	// for the wordings that regulations use, and let pass names such as 残疾等级证明,
+	// 土地他项权利证明书 and 其他组织登记证书.
 	Name      string         `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Originals uint32         `protobuf:"varint,3,opt,name=originals,proto3" json:"originals,omitempty"`
 	Copies    uint32         `protobuf:"varint,4,opt,name=copies,proto3" json:"copies,omitempty"`
@@ -709,15 +779,20 @@ type ItemMaterial struct {
 	Source     MaterialSource `protobuf:"varint,8,opt,name=source,proto3,enum=huitong.records.v1.MaterialSource" json:"source,omitempty"`
 	// Who issues it, for a material from a department or an intermediary.
 	SourceName string `protobuf:"bytes,9,opt,name=source_name,json=sourceName,proto3" json:"source_name,omitempty"`
-	BlankForm  string `protobuf:"bytes,11,opt,name=blank_form,json=blankForm,proto3" json:"blank_form,omitempty"`
-	Sample     string `protobuf:"bytes,12,opt,name=sample,proto3" json:"sample,omitempty"`
-	Guide      string `protobuf:"bytes,13,opt,name=guide,proto3" json:"guide,omitempty"`
-	Standard   string `protobuf:"bytes,14,opt,name=standard,proto3" json:"standard,omitempty"`
-	Basis      string `protobuf:"bytes,15,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Where it can be downloaded.
+	BlankForm string `protobuf:"bytes,11,opt,name=blank_form,json=blankForm,proto3" json:"blank_form,omitempty"`
+	// Where it can be downloaded.
+	Sample   string `protobuf:"bytes,12,opt,name=sample,proto3" json:"sample,omitempty"`
+	Guide    string `protobuf:"bytes,13,opt,name=guide,proto3" json:"guide,omitempty"`
+	Standard string `protobuf:"bytes,14,opt,name=standard,proto3" json:"standard,omitempty"`
+	Basis    string `protobuf:"bytes,15,opt,name=basis,proto3" json:"basis,omitempty"`
 	// What satisfies it without the applicant, in order of preference.
-	Evidence      []*Evidence `protobuf:"bytes,16,rep,name=evidence,proto3" json:"evidence,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Evidence []*Evidence `protobuf:"bytes,16,rep,name=evidence,proto3" json:"evidence,omitempty"`
+	// Documents of the item, instead of or beside the addresses.
+	BlankFormDocument *Document `protobuf:"bytes,17,opt,name=blank_form_document,json=blankFormDocument,proto3" json:"blank_form_document,omitempty"`
+	SampleDocument    *Document `protobuf:"bytes,18,opt,name=sample_document,json=sampleDocument,proto3" json:"sample_document,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ItemMaterial) Reset() {
@@ -855,6 +930,20 @@ func (x *ItemMaterial) GetEvidence() []*Evidence {
 	return nil
 }
 
+func (x *ItemMaterial) GetBlankFormDocument() *Document {
+	if x != nil {
+		return x.BlankFormDocument
+	}
+	return nil
+}
+
+func (x *ItemMaterial) GetSampleDocument() *Document {
+	if x != nil {
+		return x.SampleDocument
+	}
+	return nil
+}
+
 // Evidence is a kind of record, held by the exchange, that stands in for a
 // material.
 type Evidence struct {
@@ -943,7 +1032,9 @@ type ItemForm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Where it can be downloaded.
-	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// A document of the item, instead of or beside the address.
+	Document      *Document `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -990,6 +1081,13 @@ func (x *ItemForm) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *ItemForm) GetDocument() *Document {
+	if x != nil {
+		return x.Document
+	}
+	return nil
 }
 
 // ItemQuestion is a frequent question with its answer.
@@ -1049,7 +1147,7 @@ var File_huitong_records_v1_service_item_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\n" +
-	"%huitong/records/v1/service_item.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\x1a+huitong/records/v1/submitted_material.proto\"\xad\x11\n" +
+	"%huitong/records/v1/service_item.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\x1a+huitong/records/v1/submitted_material.proto\"\xc6\x1a\n" +
 	"\vServiceItem\x12M\n" +
 	"\x13implementation_code\x18\x01 \x01(\tB\x1c\xbaH\x05r\x03\x98\x01\x1f҇#\x10\n" +
 	"\f实施编码\x10\x01R\x12implementationCode\x12;\n" +
@@ -1083,25 +1181,28 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\x12法定办结时限\x10\x01R\n" +
 	"legalLimit\x12A\n" +
 	"\x0epromised_limit\x18\r \x01(\rB\x1a҇#\x16\n" +
-	"\x12承诺办结时限\x10\x01R\rpromisedLimit\x12\\\n" +
+	"\x12承诺办结时限\x10\x01R\rpromisedLimit\x12Z\n" +
 	"\n" +
-	"limit_unit\x18\x0e \x01(\x0e2\x1d.huitong.records.v1.LimitUnitB\x1e\xbaH\a\x82\x01\x04\x10\x01 \x00҇#\x10\n" +
+	"limit_unit\x18\x0e \x01(\x0e2\x1d.huitong.records.v1.LimitUnitB\x1c\xbaH\x05\x82\x01\x02\x10\x01҇#\x10\n" +
 	"\f时限单位\x10\x01R\tlimitUnit\x126\n" +
 	"\afee_fen\x18\x0f \x01(\x04B\x1d҇#\x19\n" +
 	"\x15收费标准（分）\x10\x01R\x06feeFen\x129\n" +
 	"\tfee_basis\x18\x10 \x01(\tB\x1c\xbaH\x05r\x03\x18\xd0\x0f҇#\x10\n" +
-	"\f收费依据\x10\x01R\bfeeBasis\x128\n" +
-	"\acontact\x18\x11 \x01(\tB\x1e\xbaH\ar\x05\x10\x01\x18\xc8\x01҇#\x10\n" +
-	"\f咨询方式\x10\x01R\acontact\x12Q\n" +
-	"\x11complaint_channel\x18\x12 \x01(\tB$\xbaH\ar\x05\x10\x01\x18\xc8\x01҇#\x16\n" +
+	"\f收费依据\x10\x01R\bfeeBasis\x12\xc3\x01\n" +
+	"\acontact\x18\x11 \x01(\tB\xa8\x01\xbaH\x90\x01\xba\x01\x87\x01\n" +
+	"\fitem.contact\x12Hgive a telephone number, address or counter where questions are answered\x1a-!this.matches('^[\\\\s/—无暂没有略-]*$')r\x03\x18\xc8\x01҇#\x10\n" +
+	"\f咨询方式\x10\x01R\acontact\x12\xcd\x01\n" +
+	"\x11complaint_channel\x18\x12 \x01(\tB\x9f\x01\xbaH\x81\x01\xba\x01y\n" +
+	"\x0eitem.complaint\x128give a telephone number or address that takes complaints\x1a-!this.matches('^[\\\\s/—无暂没有略-]*$')r\x03\x18\xc8\x01҇#\x16\n" +
 	"\x12监督投诉方式\x10\x01R\x10complaintChannel\x124\n" +
 	"\x05place\x18\x13 \x01(\tB\x1e\xbaH\ar\x05\x10\x01\x18\xf4\x03҇#\x10\n" +
 	"\f办理地点\x10\x01R\x05place\x124\n" +
 	"\x05hours\x18\x14 \x01(\tB\x1e\xbaH\ar\x05\x10\x01\x18\xf4\x03҇#\x10\n" +
 	"\f办理时间\x10\x01R\x05hours\x124\n" +
 	"\x06result\x18\x15 \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01҇#\x10\n" +
-	"\f审批结果\x10\x01R\x06result\x12\\\n" +
-	"\tmaterials\x18\x16 \x03(\v2 .huitong.records.v1.ItemMaterialB\x1c\xbaH\x05\x92\x01\x02\x10d҇#\x10\n" +
+	"\f审批结果\x10\x01R\x06result\x12\xc3\x01\n" +
+	"\tmaterials\x18\x16 \x03(\v2 .huitong.records.v1.ItemMaterialB\x82\x01\xbaHk\xba\x01c\n" +
+	"\x13item.material_codes\x12.two materials have one code; give each its own\x1a\x1cthis.map(m, m.code).unique()\x92\x01\x02\x10d҇#\x10\n" +
 	"\f申请材料\x10\x01R\tmaterials\x12J\n" +
 	"\x05forms\x18\x17 \x03(\v2\x1c.huitong.records.v1.ItemFormB\x16\xbaH\x05\x92\x01\x02\x102҇#\n" +
 	"\n" +
@@ -1117,46 +1218,64 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\f生效日期\x10\x01(\x01R\tvalidFrom\x127\n" +
 	"\vvalid_until\x18\x1c \x01(\tB\x16҇#\x12\n" +
 	"\f失效日期\x10\x01(\x01R\n" +
-	"validUntil:\xd6\x01\xbaH\x8a\x01\x1a\x87\x01\n" +
-	"\fitem.promise\x124the promised time limit is longer than the legal one\x1aAthis.legal_limit == 0u || this.promised_limit <= this.legal_limitʇ#D\n" +
+	"validUntil\x124\n" +
+	"\von_the_spot\x18\x1d \x01(\bB\x14҇#\x10\n" +
+	"\f是否即办\x10\x01R\tonTheSpot\x12\x82\x01\n" +
+	"\x03fee\x18\x1e \x01(\x0e2\x17.huitong.records.v1.FeeBW\xbaH@\xba\x018\n" +
+	"\bitem.fee\x12!say whether it is free or charged\x1a\tthis != 0\x82\x01\x02\x10\x01҇#\x10\n" +
+	"\f是否收费\x10\x01R\x03fee:\xc5\x06\xbaH\xf9\x05\x1a\x87\x01\n" +
+	"\fitem.promise\x124the promised time limit is longer than the legal one\x1aAthis.legal_limit == 0u || this.promised_limit <= this.legal_limit\x1a\xa5\x01\n" +
+	"\titem.code\x12]the implementation code begins with department_code, the credit code of the implementing body\x1a9this.implementation_code.startsWith(this.department_code)\x1a\xa1\x02\n" +
+	"\n" +
+	"item.limit\x12tgive the promised time limit with its unit, or set on_the_spot and no promised limit; a legal limit has its unit too\x1a\x9c\x01(this.on_the_spot ? this.promised_limit == 0u : this.promised_limit > 0u) && (this.limit_unit != 0 || (this.promised_limit == 0u && this.legal_limit == 0u))\x1a\xa0\x01\n" +
+	"\x0eitem.fee_basis\x12>a fee has its amount and its basis; what is free has no amount\x1aNthis.fee == 2 ? this.fee_fen > 0u && this.fee_basis != '' : this.fee_fen == 0uʇ#D\n" +
 	"\x12政务服务事项\x12\x13implementation_code\"\n" +
-	"valid_from*\vvalid_until8\x01\"\xe6\x01\n" +
+	"valid_from*\vvalid_until8\x01\"\xb0\x03\n" +
 	"\vServiceStep\x12/\n" +
 	"\x04name\x18\x01 \x01(\tB\x1b\xbaH\x06r\x04\x10\x01\x18d҇#\x0e\n" +
-	"\f环节名称R\x04name\x12>\n" +
-	"\vrequirement\x18\x02 \x01(\tB\x1c\xbaH\ar\x05\x10\x01\x18\xd0\x0f҇#\x0e\n" +
+	"\f环节名称R\x04name\x12<\n" +
+	"\vrequirement\x18\x02 \x01(\tB\x1a\xbaH\x05r\x03\x18\xd0\x0f҇#\x0e\n" +
 	"\f办理要求R\vrequirement\x12<\n" +
 	"\n" +
 	"department\x18\x03 \x01(\tB\x1c\xbaH\ar\x05\x10\x01\x18\xc8\x01҇#\x0e\n" +
 	"\f办理部门R\n" +
 	"department\x12(\n" +
 	"\x05limit\x18\x04 \x01(\rB\x12҇#\x0e\n" +
-	"\f环节时限R\x05limit\"\xf1\b\n" +
+	"\f环节时限R\x05limit:\xc9\x01\xbaH\xc5\x01\x1a\xc2\x01\n" +
+	"\x10step.requirement\x12Rsay what is examined or done in this step and by which standard, not only its name\x1aZthis.requirement != this.name && !this.requirement.matches('^[\\\\s/—无暂没有略-]*$')\"\xfe\x1e\n" +
 	"\fItemMaterial\x12/\n" +
 	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x06r\x04\x10\x01\x18@҇#\x0e\n" +
-	"\f材料代码R\x04code\x12?\n" +
-	"\x04name\x18\x02 \x01(\tB+\xbaH\x16r\x14\x10\x01\x18\xc8\x01\xba\x01\f其他材料҇#\x0e\n" +
+	"\f材料代码R\x04code\x12\xe4\v\n" +
+	"\x04name\x18\x02 \x01(\tB\xcf\v\xbaH\xb9\v\xba\x01\x85\x04\n" +
+	"\x12material.catch_all\x12Cnames no material; list each material that is asked by its own name\x1a\xa9\x03!this.matches('其[他它余](有关|相关|必[要需备]|需要?|应当?|须|提[交供]|补充|证明|佐证|辅助|支[撑持]|申[请报]|特殊|规定|要求|的)*(材料|资料|文件|证明|证[件照]|文书|手续|要件|凭证)(材料|文件|资料)?(原件|复印件)?[)）]?$') && !this.matches('(规定|要求|认为|需要?|必[要需]|应当?|须)(提[交供]|报送|出具|具备|补充|的)*其[他它余]')\xba\x01\x80\x03\n" +
+	"\x12material.open_list\x12Jends in 等 and leaves open what is asked; name every material of the list\x1a\x9d\x02!this.matches('[^一二三四五六七八九特甲乙丙丁优]等(有关|相关|其[他它余]|必[要需]|各[类种]|所?需要?|证明|佐证|支撑|申[请报]|的)*(材料|资料|文件|证明|证[件照]|文书|手续|凭证)?(材料|文件|资料)?(原件|复印件)?[)）]?$')\xba\x01\xa1\x04\n" +
+	"\x10material.unnamed\x12Gsays who asks for it, or that it is needed, but not what it is; name it\x1a\xc3\x03!this.matches('^(申请人?|所?需要?|有关|相关|必[要需]|各[类种]|全部|证明|佐证|补充|支撑|辅助|应当?|须|提[交供]|按?规定|按?要求|视?情况|根据|实际|的)*(材料|资料|文件|证明|证[件照]|手续)$') && !this.matches('(规定|要求|认为|需要?|必[要需]|应当?|须)(提[交供]|报送|出具|具备|补充)*的(有关|相关|必[要需]|证明)*(材料|资料|文件|证明|证[件照]|手续)$')r\x05\x10\x01\x18\xc8\x01҇#\x0e\n" +
 	"\f材料名称R\x04name\x120\n" +
 	"\toriginals\x18\x03 \x01(\rB\x12҇#\x0e\n" +
 	"\f原件份数R\toriginals\x12-\n" +
 	"\x06copies\x18\x04 \x01(\rB\x15҇#\x11\n" +
-	"\x0f复印件份数R\x06copies\x12X\n" +
-	"\x06medium\x18\x05 \x01(\x0e2\".huitong.records.v1.MaterialMediumB\x1c\xbaH\a\x82\x01\x04\x10\x01 \x00҇#\x0e\n" +
+	"\x0f复印件份数R\x06copies\x12\xb6\x01\n" +
+	"\x06medium\x18\x05 \x01(\x0e2\".huitong.records.v1.MaterialMediumBz\xbaHe\xba\x01]\n" +
+	"\x0fmaterial.medium\x12?say whether it is handed in on paper, electronically, or either\x1a\tthis != 0\x82\x01\x02\x10\x01҇#\x0e\n" +
 	"\f材料形式R\x06medium\x12@\n" +
 	"\vfile_format\x18\x06 \x01(\tB\x1f\xbaH\x04r\x02\x18d҇#\x14\n" +
 	"\x12电子材料格式R\n" +
-	"fileFormat\x12\\\n" +
-	"\tnecessity\x18\a \x01(\x0e2\x1d.huitong.records.v1.NecessityB\x1f\xbaH\a\x82\x01\x04\x10\x01 \x00҇#\x11\n" +
-	"\x0f材料必要性R\tnecessity\x12X\n" +
-	"\x06source\x18\b \x01(\x0e2\".huitong.records.v1.MaterialSourceB\x1c\xbaH\a\x82\x01\x04\x10\x01 \x00҇#\x0e\n" +
+	"fileFormat\x12\xb4\x01\n" +
+	"\tnecessity\x18\a \x01(\x0e2\x1d.huitong.records.v1.NecessityBw\xbaH_\xba\x01W\n" +
+	"\x12material.necessity\x126say whether it is required, optional or may come later\x1a\tthis != 0\x82\x01\x02\x10\x01҇#\x11\n" +
+	"\x0f材料必要性R\tnecessity\x12\xe3\x01\n" +
+	"\x06source\x18\b \x01(\x0e2\".huitong.records.v1.MaterialSourceB\xa6\x01\xbaH\x90\x01\xba\x01\x87\x01\n" +
+	"\x0fmaterial.source\x12isay whether the applicant makes it, a department or an intermediary issues it, or it comes from elsewhere\x1a\tthis != 0\x82\x01\x02\x10\x01҇#\x0e\n" +
 	"\f来源渠道R\x06source\x12;\n" +
 	"\vsource_name\x18\t \x01(\tB\x1a\xbaH\x05r\x03\x18\xc8\x01҇#\x0e\n" +
 	"\f来源单位R\n" +
-	"sourceName\x129\n" +
+	"sourceName\x12\x90\x02\n" +
 	"\n" +
-	"blank_form\x18\v \x01(\tB\x1a\xbaH\x05r\x03\x18\xf4\x03҇#\x0e\n" +
-	"\f空白表格R\tblankForm\x122\n" +
-	"\x06sample\x18\f \x01(\tB\x1a\xbaH\x05r\x03\x18\xf4\x03҇#\x0e\n" +
+	"blank_form\x18\v \x01(\tB\xf0\x01\xbaH\xda\x01\xba\x01\xd1\x01\n" +
+	"\x13material.blank_form\x12qis no address that a browser downloads from; give one with https://, or attach the file as a document of the item\x1aGthis == '' || this.startsWith('https://') || this.startsWith('http://')r\x03\x18\xf4\x03҇#\x0e\n" +
+	"\f空白表格R\tblankForm\x12\x8d\x02\n" +
+	"\x06sample\x18\f \x01(\tB\xf4\x01\xbaH\xde\x01\xba\x01\xd5\x01\n" +
+	"\x17material.sample_address\x12qis no address that a browser downloads from; give one with https://, or attach the file as a document of the item\x1aGthis == '' || this.startsWith('https://') || this.startsWith('http://')r\x03\x18\xf4\x03҇#\x0e\n" +
 	"\f示例样表R\x06sample\x120\n" +
 	"\x05guide\x18\r \x01(\tB\x1a\xbaH\x05r\x03\x18\xd0\x0f҇#\x0e\n" +
 	"\f填报须知R\x05guide\x126\n" +
@@ -1165,8 +1284,14 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\x05basis\x18\x0f \x01(\tB)\xbaH\x05r\x03\x18\xd0\x0f҇#\x1d\n" +
 	"\x1b要求提供材料的依据R\x05basis\x12W\n" +
 	"\bevidence\x18\x10 \x03(\v2\x1c.huitong.records.v1.EvidenceB\x1d\xbaH\x05\x92\x01\x02\x10\x10҇#\x11\n" +
-	"\x0f可共享来源R\bevidence:|\xbaHy\x1aw\n" +
-	"\x0fmaterial.copies\x12*say how many originals or copies are asked\x1a8this.originals + this.copies > 0u || this.necessity == 2J\x04\b\n" +
+	"\x0f可共享来源R\bevidence\x12f\n" +
+	"\x13blank_form_document\x18\x11 \x01(\v2\x1c.huitong.records.v1.DocumentB\x18҇#\x14\n" +
+	"\x12空白表格文件R\x11blankFormDocument\x12_\n" +
+	"\x0fsample_document\x18\x12 \x01(\v2\x1c.huitong.records.v1.DocumentB\x18҇#\x14\n" +
+	"\x12示例样表文件R\x0esampleDocument:\xa1\x04\xbaH\x9d\x04\x1a\xb8\x01\n" +
+	"\x0fmaterial.copies\x12Isay how many originals and how many copies are asked, at most 100 of each\x1aZ(this.originals > 0u || this.copies > 0u) && this.originals <= 100u && this.copies <= 100u\x1ag\n" +
+	"\x0ematerial.guide\x12.what the applicant makes needs a filling guide\x1a%this.source != 10 || this.guide != ''\x1a\xf6\x01\n" +
+	"\x0fmaterial.sample\x12dwhat the applicant makes needs a blank form or a sample, by its address or as a document of the item\x1a}this.source != 10 || this.blank_form != '' || this.sample != '' || has(this.blank_form_document) || has(this.sample_document)J\x04\b\n" +
 	"\x10\vR\x06topics\"\xc3\x02\n" +
 	"\bEvidence\x121\n" +
 	"\x05topic\x18\x01 \x01(\tB\x1b\xbaH\x06r\x04\x10\x01\x18`҇#\x0e\n" +
@@ -1179,12 +1304,16 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\tmin_grade\x18\x04 \x01(\x0e2\x1e.huitong.records.v1.TrustGradeB \xbaH\x05\x82\x01\x02\x10\x01҇#\x14\n" +
 	"\x12最低可信等级R\bminGrade\x125\n" +
 	"\x05about\x18\x05 \x01(\tB\x1f\xbaH\x04r\x02\x18 ҇#\x14\n" +
-	"\x12所涉人员角色R\x05about\"t\n" +
+	"\x12所涉人员角色R\x05about\"\xa4\x04\n" +
 	"\bItemForm\x120\n" +
 	"\x04name\x18\x01 \x01(\tB\x1c\xbaH\ar\x05\x10\x01\x18\xc8\x01҇#\x0e\n" +
-	"\f表格名称R\x04name\x126\n" +
-	"\aaddress\x18\x02 \x01(\tB\x1c\xbaH\ar\x05\x10\x01\x18\xf4\x03҇#\x0e\n" +
-	"\f下载地址R\aaddress\"r\n" +
+	"\f表格名称R\x04name\x12\x84\x02\n" +
+	"\aaddress\x18\x02 \x01(\tB\xe9\x01\xbaH\xd3\x01\xba\x01\xca\x01\n" +
+	"\fform.address\x12qis no address that a browser downloads from; give one with https://, or attach the file as a document of the item\x1aGthis == '' || this.startsWith('https://') || this.startsWith('http://')r\x03\x18\xf4\x03҇#\x0e\n" +
+	"\f下载地址R\aaddress\x12L\n" +
+	"\bdocument\x18\x03 \x01(\v2\x1c.huitong.records.v1.DocumentB\x12҇#\x0e\n" +
+	"\f表格文件R\bdocument:\x90\x01\xbaH\x8c\x01\x1a\x89\x01\n" +
+	"\rform.download\x12Ncannot be downloaded; give its address, or attach it as a document of the item\x1a(this.address != '' || has(this.document)\"r\n" +
 	"\fItemQuestion\x122\n" +
 	"\bquestion\x18\x01 \x01(\tB\x16\xbaH\ar\x05\x10\x01\x18\xe8\a҇#\b\n" +
 	"\x06问题R\bquestion\x12.\n" +
@@ -1199,7 +1328,11 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\x17LIMIT_UNIT_WORKING_DAYS\x10\x01\x12\x13\n" +
 	"\x0fLIMIT_UNIT_DAYS\x10\x02\x12\x15\n" +
 	"\x11LIMIT_UNIT_MONTHS\x10\x03\x12\x14\n" +
-	"\x10LIMIT_UNIT_YEARS\x10\x04*\x88\x01\n" +
+	"\x10LIMIT_UNIT_YEARS\x10\x04*9\n" +
+	"\x03Fee\x12\x13\n" +
+	"\x0fFEE_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bFEE_FREE\x10\x01\x12\x0f\n" +
+	"\vFEE_CHARGED\x10\x02*\x88\x01\n" +
 	"\x0eMaterialMedium\x12\x1f\n" +
 	"\x1bMATERIAL_MEDIUM_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15MATERIAL_MEDIUM_PAPER\x10\x01\x12\x1e\n" +
@@ -1236,41 +1369,47 @@ func file_huitong_records_v1_service_item_proto_rawDescGZIP() []byte {
 	return file_huitong_records_v1_service_item_proto_rawDescData
 }
 
-var file_huitong_records_v1_service_item_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_huitong_records_v1_service_item_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_huitong_records_v1_service_item_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_huitong_records_v1_service_item_proto_goTypes = []any{
 	(ServiceObject)(0),   // 0: huitong.records.v1.ServiceObject
 	(LimitUnit)(0),       // 1: huitong.records.v1.LimitUnit
-	(MaterialMedium)(0),  // 2: huitong.records.v1.MaterialMedium
-	(Necessity)(0),       // 3: huitong.records.v1.Necessity
-	(MaterialSource)(0),  // 4: huitong.records.v1.MaterialSource
-	(ItemState)(0),       // 5: huitong.records.v1.ItemState
-	(*ServiceItem)(nil),  // 6: huitong.records.v1.ServiceItem
-	(*ServiceStep)(nil),  // 7: huitong.records.v1.ServiceStep
-	(*ItemMaterial)(nil), // 8: huitong.records.v1.ItemMaterial
-	(*Evidence)(nil),     // 9: huitong.records.v1.Evidence
-	(*ItemForm)(nil),     // 10: huitong.records.v1.ItemForm
-	(*ItemQuestion)(nil), // 11: huitong.records.v1.ItemQuestion
-	(TrustGrade)(0),      // 12: huitong.records.v1.TrustGrade
+	(Fee)(0),             // 2: huitong.records.v1.Fee
+	(MaterialMedium)(0),  // 3: huitong.records.v1.MaterialMedium
+	(Necessity)(0),       // 4: huitong.records.v1.Necessity
+	(MaterialSource)(0),  // 5: huitong.records.v1.MaterialSource
+	(ItemState)(0),       // 6: huitong.records.v1.ItemState
+	(*ServiceItem)(nil),  // 7: huitong.records.v1.ServiceItem
+	(*ServiceStep)(nil),  // 8: huitong.records.v1.ServiceStep
+	(*ItemMaterial)(nil), // 9: huitong.records.v1.ItemMaterial
+	(*Evidence)(nil),     // 10: huitong.records.v1.Evidence
+	(*ItemForm)(nil),     // 11: huitong.records.v1.ItemForm
+	(*ItemQuestion)(nil), // 12: huitong.records.v1.ItemQuestion
+	(*Document)(nil),     // 13: huitong.records.v1.Document
+	(TrustGrade)(0),      // 14: huitong.records.v1.TrustGrade
 }
 var file_huitong_records_v1_service_item_proto_depIdxs = []int32{
 	0,  // 0: huitong.records.v1.ServiceItem.service_objects:type_name -> huitong.records.v1.ServiceObject
-	7,  // 1: huitong.records.v1.ServiceItem.steps:type_name -> huitong.records.v1.ServiceStep
+	8,  // 1: huitong.records.v1.ServiceItem.steps:type_name -> huitong.records.v1.ServiceStep
 	1,  // 2: huitong.records.v1.ServiceItem.limit_unit:type_name -> huitong.records.v1.LimitUnit
-	8,  // 3: huitong.records.v1.ServiceItem.materials:type_name -> huitong.records.v1.ItemMaterial
-	10, // 4: huitong.records.v1.ServiceItem.forms:type_name -> huitong.records.v1.ItemForm
-	11, // 5: huitong.records.v1.ServiceItem.questions:type_name -> huitong.records.v1.ItemQuestion
-	5,  // 6: huitong.records.v1.ServiceItem.state:type_name -> huitong.records.v1.ItemState
-	2,  // 7: huitong.records.v1.ItemMaterial.medium:type_name -> huitong.records.v1.MaterialMedium
-	3,  // 8: huitong.records.v1.ItemMaterial.necessity:type_name -> huitong.records.v1.Necessity
-	4,  // 9: huitong.records.v1.ItemMaterial.source:type_name -> huitong.records.v1.MaterialSource
-	9,  // 10: huitong.records.v1.ItemMaterial.evidence:type_name -> huitong.records.v1.Evidence
-	12, // 11: huitong.records.v1.Evidence.min_grade:type_name -> huitong.records.v1.TrustGrade
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	9,  // 3: huitong.records.v1.ServiceItem.materials:type_name -> huitong.records.v1.ItemMaterial
+	11, // 4: huitong.records.v1.ServiceItem.forms:type_name -> huitong.records.v1.ItemForm
+	12, // 5: huitong.records.v1.ServiceItem.questions:type_name -> huitong.records.v1.ItemQuestion
+	6,  // 6: huitong.records.v1.ServiceItem.state:type_name -> huitong.records.v1.ItemState
+	2,  // 7: huitong.records.v1.ServiceItem.fee:type_name -> huitong.records.v1.Fee
+	3,  // 8: huitong.records.v1.ItemMaterial.medium:type_name -> huitong.records.v1.MaterialMedium
+	4,  // 9: huitong.records.v1.ItemMaterial.necessity:type_name -> huitong.records.v1.Necessity
+	5,  // 10: huitong.records.v1.ItemMaterial.source:type_name -> huitong.records.v1.MaterialSource
+	10, // 11: huitong.records.v1.ItemMaterial.evidence:type_name -> huitong.records.v1.Evidence
+	13, // 12: huitong.records.v1.ItemMaterial.blank_form_document:type_name -> huitong.records.v1.Document
+	13, // 13: huitong.records.v1.ItemMaterial.sample_document:type_name -> huitong.records.v1.Document
+	14, // 14: huitong.records.v1.Evidence.min_grade:type_name -> huitong.records.v1.TrustGrade
+	13, // 15: huitong.records.v1.ItemForm.document:type_name -> huitong.records.v1.Document
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_huitong_records_v1_service_item_proto_init() }
@@ -1284,7 +1423,7 @@ func file_huitong_records_v1_service_item_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_records_v1_service_item_proto_rawDesc), len(file_huitong_records_v1_service_item_proto_rawDesc)),
-			NumEnums:      6,
+			NumEnums:      7,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
