@@ -192,6 +192,9 @@ func Bucket(keyToken []byte) uint8 {
 	return keyToken[len(keyToken)-1]
 }
 
+// Lane gives the lane, of n, that a record is in: lanes are ranges of the buckets.
+func Lane(keyToken []byte, n uint32) uint32 { return uint32(Bucket(keyToken)) * n / 256 }
+
 // pack joins key token, leaf and sealed opening as a message's data.
 func pack(row *journal.Row) []byte {
 	b := make([]byte, 0, 4+len(row.KeyToken)+len(row.Leaf)+len(row.Body))

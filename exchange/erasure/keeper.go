@@ -2,9 +2,7 @@ package erasure
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,7 +16,6 @@ import (
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/journal"
-	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -157,9 +154,9 @@ func (k *Keeper) erase(ctx context.Context, l Line, token []byte) error {
 	if err != nil {
 		return err
 	}
-	key := sha256.Sum256(append(binary.BigEndian.AppendUint64([]byte("huitong/erase-again/v1"+origin), l.Entry), token...))
+	key := intake.EraseAgainKey(origin, l.Entry, token)
 	record, err := intake.Own(k.Keys, origin, &ledgerv1.RecordPublished{
-		Topic: l.Topic, Operation: ledgerv1.Operation_OPERATION_ERASE, Partition: t.Partition, IdempotencyKey: key[:verify.KeySize],
+		Topic: l.Topic, Operation: ledgerv1.Operation_OPERATION_ERASE, Partition: t.Partition, IdempotencyKey: key[:],
 	}, opening.Key, fmt.Sprintf("erased before, by entry %d; a restored backup brought it back", l.Entry))
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 )
 
 // CheckOptions say how far a check goes.
@@ -102,10 +103,13 @@ type checker struct {
 	replay  replay
 	objects objects
 	cases   caseEntries
-	codes   map[string]string // of catalogue entries: the topic of each
-	layouts layouts
-	persons persons
-	steps   verify.Steps
+	// subscribed are the subscriptions, by id, once their rows were compared.
+	subscribed map[string]*exchangev1.Subscription
+	enrolments enrolments
+	codes      map[string]string // of catalogue entries: the topic of each
+	layouts    layouts
+	persons    persons
+	steps      verify.Steps
 	// consents and acting are what the ledger says of consents and
 	// representations.
 	consents, acting agreed
@@ -123,6 +127,8 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.objects.seen = map[objectID]*object{}
 	c.cases = caseEntries{}
 	c.documents = documents{}
+	c.subscribed = map[string]*exchangev1.Subscription{}
+	c.enrolments.of = map[string]*enrolling{}
 	c.codes = map[string]string{}
 	c.layouts = layouts{known: map[contractID]*layout{}}
 	return c

@@ -34,6 +34,8 @@ func (c *checker) askedToken(k *ledgerv1.RecordsChecked, o *ledgerv1.ReadOpening
 	return predicate.AskedToken(c.keys, participantOf(k.Consumer), o.CaseNumber, o.Subject, k.Topic, k.Check)
 }
 
+func thresholdName(asked []byte, value int64) string { return fmt.Sprintf("%x value %d", asked, value) }
+
 // checkAsked checks that the threshold of a check's entry is counted.
 func (c *checker) checkAsked(ctx context.Context, r *row, o *ledgerv1.ReadOpening) error {
 	k := r.entry.GetChecked()
@@ -41,13 +43,14 @@ func (c *checker) checkAsked(ctx context.Context, r *row, o *ledgerv1.ReadOpenin
 		return nil
 	}
 	var n int
+	token := c.askedToken(k, o)
 	err := c.db.Reader().QueryRowContext(ctx, "SELECT count(*) FROM check_thresholds WHERE asked = $1 AND value = $2 AND idx <= $3",
-		c.askedToken(k, o), k.ThresholdValue, int64(r.index)).Scan(&n)
+		token, k.ThresholdValue, int64(r.index)).Scan(&n)
 	if err != nil {
 		return unreadable(ctx, c.db, err, "check_thresholds", nil)
 	}
 	if n == 0 {
-		return wrong("check_thresholds", nil, "no row counts the threshold that entry %d asks", r.index)
+		return wrong("check_thresholds", thresholdName(token, k.ThresholdValue), "no row counts the threshold that entry %d asks", r.index)
 	}
 	return nil
 }
@@ -75,7 +78,7 @@ func (c *checker) checkThresholds(ctx context.Context) error {
 			return unreadable(ctx, c.db, err, "sealed", a.idx)
 		}
 		if !c.asks(leaf, body, a.token, a.value) {
-			return wrong("check_thresholds", fmt.Sprintf("of entry %d", a.idx), "the entry asks no threshold, or another one, or another check, subject or case")
+			return wrong("check_thresholds", thresholdName(a.token, a.value), "entry %d asks no threshold, or another one, or another check, subject or case", a.idx)
 		}
 	}
 	return nil

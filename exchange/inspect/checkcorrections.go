@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	"github.com/huitong-bus/huitong/exchange/notice"
 )
 
 // checkFullLoads compares each topic's full load with the ledger.
@@ -45,18 +47,25 @@ func checkRemoved(r *row, load *verify.Snapshot) error {
 	return nil
 }
 
-// checkHearing checks how far those who relied on records were told.
+// checkHearing checks how far those who relied on records were told, and that it
+// is known once somebody was told.
 func (c *checker) checkHearing(ctx context.Context) error {
-	return c.each(ctx, "hearing", "SELECT id, next FROM hearing", func(rows *sql.Rows) error {
+	told := false
+	err := c.each(ctx, "hearing", "SELECT id, next FROM hearing", func(rows *sql.Rows) error {
 		var id, next int64
 		if err := rows.Scan(&id, &next); err != nil {
 			return err
 		}
+		told = true
 		if id != 1 || next < 0 || uint64(next) > c.head.Size {
 			return wrong("hearing", id, "next is ahead of the ledger")
 		}
 		return nil
 	})
+	if _, notices := c.replay.topics[journal.Number(notice.Notices)]; err == nil && notices && !told {
+		return wrong("hearing", 1, "there are notices, and the row is missing that says up to where")
+	}
+	return err
 }
 
 // relied compares what the index has of who relied on what, and of what they are
@@ -94,35 +103,4 @@ func (x *indexCheck) relied(ctx context.Context, b *batch) error {
 		}
 	}
 	return nil
-}
-
-// checkErasureLists looks at how far lists of erasures followed the ledger, and at
-// what was made good by them.
-func (c *checker) checkErasureLists(ctx context.Context) error {
-	err := c.each(ctx, "erasure_lists", "SELECT list, next FROM erasure_lists ORDER BY list", func(rows *sql.Rows) error {
-		var list string
-		var next int64
-		if err := rows.Scan(&list, &next); err != nil {
-			return err
-		}
-		if list == "" || next < 0 || uint64(next) > c.head.Size {
-			return wrong("erasure_lists", list, "next is ahead of the ledger")
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return c.each(ctx, "erasures_restored", "SELECT topic, key_token, entry FROM erasures_restored", func(rows *sql.Rows) error {
-		var topic string
-		var token []byte
-		var entry int64
-		if err := rows.Scan(&topic, &token, &entry); err != nil {
-			return err
-		}
-		if topic == "" || len(token) == 0 || entry < 0 {
-			return wrong("erasures_restored", entry, "the row is of no record's erasure")
-		}
-		return nil
-	})
 }

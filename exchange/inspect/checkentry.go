@@ -31,9 +31,12 @@ type replay struct {
 	erasedBy map[uint64]erasure
 	disputes map[uint64]*disputed
 	// muted are the entries whose openings lack the reason that they commit to.
-	muted marks
-	// released counts, by grant, what grants with a limit count.
+	muted  marks
 	topics map[int64]string
+	// again are the publications by which the exchange itself erased what a restored
+	// backup brought back; served is the last by a department.
+	again  []*ledgerv1.LedgerEntry
+	served uint64
 }
 
 // erasure is a RecordErased entry and where its record stood.
@@ -126,6 +129,7 @@ func (c *checker) checkBody(r *row) error {
 	switch body := r.entry.Body.(type) {
 	case *ledgerv1.LedgerEntry_Changed:
 		c.objects.change(r.index, body.Changed)
+		c.enrolments.ended(body.Changed)
 		return c.policy(r.index, body.Changed.Policy)
 	case *ledgerv1.LedgerEntry_Certificate:
 		if err := c.verify.certificate(r.index, body.Certificate); err != nil {
@@ -136,8 +140,9 @@ func (c *checker) checkBody(r *row) error {
 		if err := c.steps.Entry(r.entry); err != nil {
 			return wrong("ledger", r.index, "%v", err)
 		}
-		c.objects.step(r.index, body.Stepped)
-		return c.policy(r.index, body.Stepped.Policy)
+		err := c.policy(r.index, body.Stepped.Policy)
+		c.objects.step(r.index, c.replay.policy, body.Stepped)
+		return err
 	case *ledgerv1.LedgerEntry_Person:
 		if err := c.persons.change(c.head.Origin, r.index, body.Person); err != nil {
 			return err

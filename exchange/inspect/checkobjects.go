@@ -49,10 +49,20 @@ func (o *objects) change(index uint64, c *ledgerv1.ObjectChanged) {
 	o.seen[id] = &object{index: index, version: c.Version, policy: c.Policy, digest: c.Digest}
 }
 
-// step takes a step of a grant: each version of one is an object of its own.
-func (o *objects) step(index uint64, s *ledgerv1.GrantStepped) {
+// step takes a step of a grant, at a count of policy changes: each version of one
+// is an object of its own.
+func (o *objects) step(index, policy uint64, s *ledgerv1.GrantStepped) {
 	id := objectID{kind: "grant", id: s.Grant, version: uint64(s.Version)}
-	o.seen[id] = &object{index: index, version: uint64(s.Version), policy: s.Policy, digest: s.Digest}
+	o.seen[id] = &object{index: index, version: uint64(s.Version), policy: policy, digest: s.Digest}
+}
+
+// name names an object's row: what has several versions side by side by its
+// version too.
+func (id objectID) name(version uint64) string {
+	if id.kind == "contract" || id.kind == "grant" {
+		return fmt.Sprintf("%s version %d", id.id, version)
+	}
+	return id.id
 }
 
 // hasGrant says whether there is a grant, agreed here or recorded from outside.
@@ -68,10 +78,7 @@ func (o *objects) has(kind, id string) bool {
 
 // held compares a row with what the ledger says of it.
 func (o *objects) held(table string, id objectID, version, changed uint64, body []byte) error {
-	name := id.id
-	if id.kind == "contract" {
-		name = fmt.Sprintf("%s version %d", id.id, id.version)
-	}
+	name := id.name(version)
 	known := o.seen[id]
 	if known == nil {
 		return wrong(table, name, "the ledger knows of no such %s", id.kind)
@@ -107,7 +114,7 @@ func (c *checker) checkObjects(ctx context.Context) error {
 	}
 	for id, o := range c.objects.seen {
 		if table := tablesOf[id.kind]; table != "" && !o.seen {
-			return wrong(table, id.id, "the row is missing that entry %d tells of", o.index)
+			return wrong(table, id.name(o.version), "the row is missing that entry %d tells of", o.index)
 		}
 	}
 	return nil
@@ -224,6 +231,7 @@ func (c *checker) checkSubscriptions(ctx context.Context) error {
 			return wrong("subscriptions", id, "spec does not decode")
 		}
 		m.Id, m.System, m.Topic, m.Reason = id, system, topic, reason
+		c.subscribed[id] = m
 		m.State, m.CreatedAt = exchangev1.SubscriptionState(state), timestamppb.New(time.UnixMicro(created).UTC())
 		if m.State == exchangev1.SubscriptionState_SUBSCRIPTION_STATE_LAPSED {
 			// It follows from the grant and is no change of the subscription.

@@ -112,6 +112,7 @@ type version struct {
 	prev      int64
 	topic     int64
 	keyToken  []byte
+	tokens    []byte
 	body      []byte
 	published *ledgerv1.RecordPublished
 }
@@ -119,8 +120,8 @@ type version struct {
 func (c *checker) version(ctx context.Context, index int64) (*version, error) {
 	v := &version{index: index}
 	var leaf []byte
-	err := c.db.Reader().QueryRowContext(ctx, `SELECT s.prev, s.topic, s.key_token, s.body, l.leaf FROM sealed s
-		JOIN ledger l ON l.idx = s.idx WHERE s.idx = $1`, index).Scan(&v.prev, &v.topic, &v.keyToken, &v.body, &leaf)
+	err := c.db.Reader().QueryRowContext(ctx, `SELECT s.prev, s.topic, s.key_token, s.tokens, s.body, l.leaf FROM sealed s
+		JOIN ledger l ON l.idx = s.idx WHERE s.idx = $1`, index).Scan(&v.prev, &v.topic, &v.keyToken, &v.tokens, &v.body, &leaf)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

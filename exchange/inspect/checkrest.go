@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/bus"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
@@ -122,13 +123,13 @@ func (c *checker) reached(sequence uint64) bool {
 
 func (c *checker) checkDeadLetters(ctx context.Context) error {
 	type letter struct {
-		subscription  string
-		sequence, idx int64
+		subscription        string
+		sequence, lane, idx int64
 	}
 	var all []letter
-	if err := c.each(ctx, "dead_letters", "SELECT subscription, sequence, idx FROM dead_letters ORDER BY subscription, sequence", func(rows *sql.Rows) error {
+	if err := c.each(ctx, "dead_letters", "SELECT subscription, sequence, lane, idx FROM dead_letters ORDER BY subscription, sequence", func(rows *sql.Rows) error {
 		var l letter
-		err := rows.Scan(&l.subscription, &l.sequence, &l.idx)
+		err := rows.Scan(&l.subscription, &l.sequence, &l.lane, &l.idx)
 		all = append(all, l)
 		return err
 	}); err != nil {
@@ -140,8 +141,16 @@ func (c *checker) checkDeadLetters(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if v == nil || v.published == nil || int64(v.published.Sequence) != l.sequence || !c.objects.has("subscription", l.subscription) {
+		s := c.subscribed[l.subscription]
+		if s == nil || v == nil || v.published == nil || int64(v.published.Sequence) != l.sequence || v.published.Topic != s.Topic {
 			return wrong("dead_letters", name, "idx is not the publication of that sequence, or there is no such subscription")
+		}
+		token, err := c.recordOf(ctx, v)
+		if err != nil {
+			return err
+		}
+		if l.lane != int64(bus.Lane(token, s.Lanes)) {
+			return wrong("dead_letters", name, "lane is not that of the record")
 		}
 	}
 	return nil

@@ -44,6 +44,7 @@ func (c *checker) checkPublication(ctx context.Context, r *row, p *ledgerv1.Reco
 		return wrong("sealed", r.index, "prev is no entry before it")
 	}
 	c.replay.sealed++
+	c.replay.by(r.entry, p)
 	if p.SnapshotPlusOne != 0 {
 		if err := checkRemoved(r, c.verify.snapshots.Topics()[p.Topic]); err != nil {
 			return err
@@ -150,7 +151,7 @@ func (c *checker) checkOpening(ctx context.Context, r *row) error {
 	if err := c.cases.change(r.entry, opening); err != nil {
 		return err
 	}
-	if err := c.agreement(r.entry, opening); err != nil {
+	if err := errors.Join(c.agreement(r.entry, opening), c.enrolments.change(c.keys, r.entry, opening)); err != nil {
 		return wrong("ledger", r.index, "%v", err)
 	}
 	return c.checkAsked(ctx, r, opening)

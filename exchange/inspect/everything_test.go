@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
@@ -46,6 +47,8 @@ func (w *world) everything(t testing.TB) map[string]uint64 {
 	w.clocks(t)
 	at["case"] = w.openCases(t)
 	w.consents(t, at)
+	w.enrolments(t, at)
+	w.madeGood(t)
 	at["queried"] = w.entered(t, w.queried(subject("P1"), caseNumber))
 	at["released"] = w.entered(t, w.released(first[0], first[1]))
 	at["received"] = w.entered(t, w.received(t))
@@ -183,9 +186,10 @@ func (w *world) received(t testing.TB) journal.Entry {
 	t.Helper()
 	execOn(t, w.DB.Journal, "INSERT INTO acknowledgements (subscription, n, body) VALUES ($1, 2, $2)", w.subscription(), w.acknowledgement(t))
 	var idx int64
-	must(t, w.DB.Reader().QueryRowContext(t.Context(), "SELECT idx FROM sealed WHERE pos = 2 AND topic = $1", journal.Number(people)).Scan(&idx))
+	var token []byte
+	must(t, w.DB.Reader().QueryRowContext(t.Context(), "SELECT idx, key_token FROM sealed WHERE pos = 2 AND topic = $1", journal.Number(people)).Scan(&idx, &token))
 	execOn(t, w.DB.Journal, `INSERT INTO dead_letters (subscription, sequence, lane, idx, reason, attempts, at, replaying)
-		VALUES ($1, 2, 0, $2, 'handler.failed', 3, 1, 0)`, w.subscription(), idx)
+		VALUES ($1, 2, $2, $3, 'handler.failed', 3, 1, 0)`, w.subscription(), int64(bus.Lane(token, 2)), idx)
 	raw := w.acknowledgement(t)
 	return journal.Entry{
 		Leaf: &ledgerv1.LedgerEntry{

@@ -2,6 +2,8 @@ package intake
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 
 	"google.golang.org/protobuf/proto"
 
@@ -9,6 +11,14 @@ import (
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 )
+
+// EraseAgainKey is the idempotency key of a publication that erases again what an
+// entry erased, which is of a later ledger than the one restored.
+func EraseAgainKey(origin string, entry uint64, keyToken []byte) [verify.KeySize]byte {
+	b := binary.BigEndian.AppendUint64([]byte("huitong/erase-again/v1"+origin), entry)
+	sum := sha256.Sum256(append(b, keyToken...))
+	return [verify.KeySize]byte(sum[:verify.KeySize])
+}
 
 // PublishOwn publishes a record of the exchange's own, on a topic of its own, and
 // gives the index of its entry. It goes the way of all records; its entry has no

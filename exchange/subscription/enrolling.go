@@ -176,7 +176,7 @@ func (e *enrolling) owed(ctx context.Context, tx store.Tx, size uint64, subjects
 		var tokens []byte
 		err := rows.Scan(&a.index, &a.sequence, &a.record, &tokens)
 		if about(tokens, subjects) {
-			a.lane = laneOf(bus.Bucket(a.record), lanes)
+			a.lane = bus.Lane(a.record, lanes)
 			owed = append(owed, a)
 		}
 		return err

@@ -247,7 +247,7 @@ func (q *queues) settle(it *item) {
 
 // lane finds the lane of a record; nil if this member does not hold it.
 func (q *queues) lane(keyToken []byte, lanes uint32) *lane {
-	return q.lanes[laneOf(bus.Bucket(keyToken), lanes)]
+	return q.lanes[bus.Lane(keyToken, lanes)]
 }
 
 // through gives the sequence that the row is to name as seen, and how many of

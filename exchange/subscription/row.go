@@ -145,7 +145,3 @@ func floorOf(seen uint64, set []unsettled) uint64 {
 	}
 	return seen
 }
-
-// laneOf gives the lane, of n, that a bucket is in: lanes are ranges of the 256
-// buckets.
-func laneOf(bucket uint8, n uint32) uint32 { return uint32(bucket) * n / 256 }

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/huitong-bus/huitong/exchange/bus"
 )
 
 func TestRowComesBackAsItWas(t *testing.T) {
@@ -94,7 +96,7 @@ func TestLanesAreRangesOfBuckets(t *testing.T) {
 	for n := uint32(1); n <= MaxLanes; n++ {
 		last, seen := uint32(0), map[uint32]bool{}
 		for b := range 256 {
-			l := laneOf(uint8(b), n)
+			l := bus.Lane([]byte{byte(b)}, n)
 			if l < last || l >= n {
 				t.Fatalf("bucket %d of %d lanes is in %d after %d", b, n, l, last)
 			}
