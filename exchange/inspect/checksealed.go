@@ -199,7 +199,7 @@ func (c *checker) commitments(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) 
 			err = c.details(e.Index, o.Details, q.Records, q.DetailsRoot)
 		}
 	case *ledgerv1.LedgerEntry_Released:
-		wantPerson = b.Released.PersonCommitment
+		wantPerson, wantCase = b.Released.PersonCommitment, b.Released.CaseCommitment
 		err = c.details(e.Index, o.Details, b.Released.Records, b.Released.DetailsRoot)
 	case *ledgerv1.LedgerEntry_Received:
 		err = c.received(b.Received, o.Acknowledgements)

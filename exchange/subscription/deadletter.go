@@ -227,6 +227,7 @@ func peekEntry(s *standing, b *release.Batch, r access.Request, d *access.Decisi
 	body := &ledgerv1.BatchReleased{
 		Subscription: s.id, Topic: d.Topic, Provider: d.Provider, Consumer: s.system, Purpose: r.Purpose, Policy: d.Policy,
 		Records: 1, DetailsRoot: b.Root(), Peek: true, PersonCommitment: verify.CommitText(verify.Person, 0, secret, r.Person),
+		CaseCommitment: verify.CommitText(verify.Case, 0, secret, r.Case),
 	}
 	if g := d.Grant; g != nil {
 		body.Grant, body.GrantVersion, body.LegalBasis = g.ID, g.Version, g.StandingLegalBasis

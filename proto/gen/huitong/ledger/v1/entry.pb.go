@@ -920,8 +920,9 @@ type BatchReleased struct {
 	DetailsRoot []byte `protobuf:"bytes,11,opt,name=details_root,json=detailsRoot,proto3" json:"details_root,omitempty"`
 	// A dead letter shown to its subscriber's staff, rather than a delivery.
 	Peek bool `protobuf:"varint,12,opt,name=peek,proto3" json:"peek,omitempty"`
-	// Salted commitments to who peeked and why; empty for a delivery.
+	// Salted commitments to who peeked and for which case; empty for a delivery.
 	PersonCommitment []byte `protobuf:"bytes,13,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	CaseCommitment   []byte `protobuf:"bytes,14,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1043,6 +1044,13 @@ func (x *BatchReleased) GetPeek() bool {
 func (x *BatchReleased) GetPersonCommitment() []byte {
 	if x != nil {
 		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *BatchReleased) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
 	}
 	return nil
 }
@@ -3679,7 +3687,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\aomitted\x18\x05 \x03(\v2#.huitong.ledger.v1.OmittedStatementR\aomitted\"K\n" +
 	"\x10OmittedStatement\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x1b\n" +
-	"\tleaf_hash\x18\x02 \x01(\fR\bleafHash\"\x8d\x03\n" +
+	"\tleaf_hash\x18\x02 \x01(\fR\bleafHash\"\xb6\x03\n" +
 	"\rBatchReleased\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1a\n" +
@@ -3695,7 +3703,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	" \x01(\rR\arecords\x12!\n" +
 	"\fdetails_root\x18\v \x01(\fR\vdetailsRoot\x12\x12\n" +
 	"\x04peek\x18\f \x01(\bR\x04peek\x12+\n" +
-	"\x11person_commitment\x18\r \x01(\fR\x10personCommitment\"\x9e\x01\n" +
+	"\x11person_commitment\x18\r \x01(\fR\x10personCommitment\x12'\n" +
+	"\x0fcase_commitment\x18\x0e \x01(\fR\x0ecaseCommitment\"\x9e\x01\n" +
 	"\rReleaseDetail\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12%\n" +
 	"\x0epayload_digest\x18\x02 \x01(\fR\rpayloadDigest\x12\x1a\n" +
