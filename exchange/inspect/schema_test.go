@@ -8,6 +8,13 @@ import (
 	"testing"
 )
 
+// elsewhere are tables that have no rows here, and where they are tried.
+var elsewhere = map[string]string{
+	"documents":        "services/huitong/node",
+	"document_chunks":  "services/huitong/node",
+	"document_remains": "services/huitong/node",
+}
+
 // The tables that are changed column by column, and those that nothing can be
 // held against, are all tables with all their columns.
 func TestEveryColumnIsChangedOrUnproven(t *testing.T) {
@@ -17,7 +24,7 @@ func TestEveryColumnIsChangedOrUnproven(t *testing.T) {
 		listed[of.name] = append(slices.Clone(of.key), of.columns...)
 	}
 	for _, name := range tableNames(t) {
-		if !(table{name: name}).proven("*") {
+		if !(table{name: name}).proven("*") || elsewhere[name] != "" {
 			continue
 		}
 		rows, err := w.DB.Reader().QueryContext(t.Context(), "SELECT * FROM "+name+" WHERE 1 = 0")

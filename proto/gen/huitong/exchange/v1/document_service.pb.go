@@ -257,7 +257,8 @@ func (x *DocumentChunk) GetData() []byte {
 	return nil
 }
 
-// UploadResponse answers the opening and each chunk, in order, and at last says
+// UploadResponse answers the opening and each chunk, in order: how far the
+// document is on disk, which may be one chunk less than what came. At last it says
 // that the document is there.
 type UploadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
