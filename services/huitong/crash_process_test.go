@@ -131,6 +131,7 @@ type process struct {
 	name    string
 	address string
 	ready   string
+	armed   string // a file: its crash point counts only while that is there
 	cmd     *exec.Cmd
 	exited  chan struct{}
 	log     bytes.Buffer
@@ -147,7 +148,7 @@ func (p *process) start(point string) {
 		args = append(args, "--nats", p.c.nats.ClientURL())
 	}
 	p.cmd = exec.Command(p.c.command, args...)
-	p.cmd.Env = append(os.Environ(), "HUITONG_CRASHPOINT="+point)
+	p.cmd.Env = append(os.Environ(), "HUITONG_CRASHPOINT="+point, "HUITONG_CRASHPOINT_WHILE="+p.armed)
 	p.log.Reset()
 	p.cmd.Stderr = &p.log
 	must(t, p.cmd.Start())

@@ -11,10 +11,15 @@ import (
 	"syscall"
 )
 
-// Environment holds "<name>:<n>": die at the n-th passing of that point.
-const Environment = "HUITONG_CRASHPOINT"
+// Environment holds "<name>:<n>": die at the n-th passing of that point. While
+// names a file, if it is set: passings count only while the file is there.
+const (
+	Environment = "HUITONG_CRASHPOINT"
+	While       = "HUITONG_CRASHPOINT_WHILE"
+)
 
 var (
+	armed          = os.Getenv(While)
 	name, times, _ = strings.Cut(os.Getenv(Environment), ":")
 	passes         atomic.Int64
 )
@@ -23,6 +28,9 @@ var (
 // often enough.
 func Here(point string) {
 	if point != name {
+		return
+	}
+	if _, err := os.Stat(armed); armed != "" && err != nil {
 		return
 	}
 	n, _ := strconv.ParseInt(times, 10, 64)
