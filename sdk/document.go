@@ -227,11 +227,26 @@ func (c *Client) Document(ctx context.Context, id DocumentID) (*Document, error)
 	return p.GetDocument(), nil
 }
 
+// DocumentQuery asks for a document.
+type DocumentQuery struct {
+	// Document is what the record that it belongs to says of it, or what
+	// Client.Document says; the id alone is enough, and then what comes is checked
+	// against what the exchange says it is.
+	Document *Document
+	// Acting says for whom and what it is read, where it belongs to a record.
+	Acting Acting
+	// Progress, which may be nil, is told how much has come.
+	Progress func(got, size uint64)
+}
+
 // DownloadDocument writes a document to w and returns once its SHA-256 is found
 // right; before that nothing that was written may be relied on. When the
 // connection breaks it goes on by itself, until ctx ends.
-func (c *Client) DownloadDocument(ctx context.Context, id DocumentID, w io.Writer) (*Document, error) {
-	d := &download{client: c, id: id, to: w, hash: sha256.New()}
+func (c *Client) DownloadDocument(ctx context.Context, q DocumentQuery, w io.Writer) (*Document, error) {
+	d := &download{client: c, query: q, to: w, hash: sha256.New()}
+	if q.Document.GetSha256() != nil {
+		d.document = q.Document
+	}
 	var wait backoff
 	for {
 		err := d.try(ctx)
@@ -252,7 +267,7 @@ func (c *Client) DownloadDocument(ctx context.Context, id DocumentID, w io.Write
 // download is one document on its way from the exchange.
 type download struct {
 	client   *Client
-	id       DocumentID
+	query    DocumentQuery
 	to       io.Writer
 	hash     hash.Hash
 	got      uint64
@@ -264,7 +279,9 @@ type download struct {
 func (d *download) try(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := d.client.documents().Download(ctx, &exchangev1.DownloadRequest{Id: d.id[:], Offset: d.got})
+	stream, err := d.client.documents().Download(ctx, &exchangev1.DownloadRequest{
+		Id: d.query.Document.GetId(), Offset: d.got, Acting: d.query.Acting.message(),
+	})
 	if err != nil {
 		return fault.FromStatus(err)
 	}
@@ -295,14 +312,26 @@ func (d *download) opened(o *exchangev1.DownloadOpened) error {
 	if err != nil {
 		return err
 	}
-	if entry.GetDocumentReturned() == nil || entry.GetActor() != d.client.system || !bytes.Equal(o.GetDocument().GetId(), d.id[:]) {
+	if entry.GetActor() != d.client.system || !bytes.Equal(o.GetDocument().GetId(), d.query.Document.GetId()) || !lets(entry, o) {
 		return unproven("entry %d is not of this document", entry.GetIndex())
 	}
-	if d.document != nil && !bytes.Equal(d.document.GetSha256(), o.GetDocument().GetSha256()) {
-		return unproven("the document is another than it was before the connection broke")
+	if d.document != nil && !proto.Equal(d.document, o.GetDocument()) {
+		return unproven("the document is another than it was said to be")
 	}
 	d.document = o.GetDocument()
 	return nil
+}
+
+// lets says whether an entry lets this document leave.
+func lets(e *ledgerv1.LedgerEntry, o *exchangev1.DownloadOpened) bool {
+	if o.GetPublicationPlusOne() == 0 {
+		return e.GetDocumentReturned() != nil
+	}
+	detail, err := proto.MarshalOptions{Deterministic: true}.Marshal(&ledgerv1.ReleaseDetail{
+		Index: o.GetPublicationPlusOne() - 1, PayloadDigest: o.GetDocument().GetSha256(), Document: o.GetDocument().GetId(),
+	})
+	q := e.GetQueried()
+	return err == nil && covers(q.GetRecords(), q.GetDetailsRoot(), [][verify.HashSize]byte{verify.LeafHash(detail)}) == nil
 }
 
 func (d *download) take(c *exchangev1.DocumentChunk) error {
@@ -314,6 +343,9 @@ func (d *download) take(c *exchangev1.DocumentChunk) error {
 	}
 	d.hash.Write(c.GetData())
 	d.got += uint64(len(c.GetData()))
+	if d.query.Progress != nil {
+		d.query.Progress(d.got, d.document.GetSize())
+	}
 	return nil
 }
 

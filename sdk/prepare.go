@@ -69,6 +69,13 @@ func (p *Publisher) prepare(ctx context.Context, pub *Publication) (*item, error
 	if err := p.fill(ctx, it, pub, s); err != nil {
 		return nil, err
 	}
+	for _, d := range pub.Documents {
+		it.wire.Documents = append(it.wire.Documents, d.GetId())
+		it.size += verify.DocumentIDSize
+	}
+	if it.wire.Secret != nil {
+		s.DocumentsCommitment = verify.CommitDocuments(it.wire.Secret, pub.Documents)
+	}
 	if it.size > maxCallBytes {
 		return nil, fault.New(fault.TooLarge, "sdk.size", "one publication is at most %d bytes", maxCallBytes)
 	}

@@ -68,6 +68,10 @@ type Publication struct {
 	Source   string
 	Position []byte
 
+	// Documents belong to this version of the record, in order; see
+	// Client.UploadDocument and Client.Document.
+	Documents []*Document
+
 	// load is the full load that it is part of; nil if none.
 	load *FullLoad
 }

@@ -69,6 +69,10 @@ type Record struct {
 	// versions.
 	Token []byte
 
+	// Documents belong to this version; Client.DownloadDocument fetches them.
+	Documents []*Document
+
+	documentsSalt []byte
 	// cut is there where a payload came.
 	cut *ledgerv1.CutProof
 }

@@ -22,6 +22,7 @@ func readRecord(r *Record, in *exchangev1.ReleasedRecord) {
 		Notice: in.GetSupersededByLaterVersion(), Erased: in.GetErased(), Expired: in.GetExpired(),
 		Disputed: in.GetDisputed(), DisputedFields: in.GetDisputedFields(),
 		Key: in.GetKey(), Successor: in.GetSuccessor(), Token: in.GetRecord(), cut: in.GetCut(),
+		Documents: in.GetDocuments(), documentsSalt: in.GetDocumentsSalt(),
 	}
 	if in.GetEffectiveAt() != nil {
 		r.EffectiveAt = in.GetEffectiveAt().AsTime()
@@ -42,6 +43,8 @@ func (r *Record) check() error {
 		return unproven("entry %d is not of the record that came with it", r.Index)
 	case r.cut == nil && len(r.Payload) > 0:
 		return unproven("the record of entry %d has a payload without proof", r.Index)
+	case r.cut == nil && len(r.Documents) > 0:
+		return unproven("the record of entry %d has documents and no payload", r.Index)
 	case r.cut == nil:
 		return nil
 	case p.GetContract() != r.Contract || p.GetContractVersion() != r.ContractVersion:
@@ -49,6 +52,9 @@ func (r *Record) check() error {
 	}
 	withheld, err := verify.CheckCut(r.Contract, r.ContractVersion, r.Payload, r.cut, p.GetPayloadCommitment())
 	if err != nil {
+		return unproven("the record of entry %d: %w", r.Index, err)
+	}
+	if err := verify.CheckDocuments(r.documentsSalt, r.Documents, p.GetDocumentsCommitment()); err != nil {
 		return unproven("the record of entry %d: %w", r.Index, err)
 	}
 	if !slices.Equal(withheld, r.Withheld) {

@@ -21,6 +21,8 @@ import (
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/store"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 const (
@@ -46,6 +48,12 @@ type Refuser interface {
 	Refuse(ctx context.Context, r access.Request, d access.Decision) error
 }
 
+// Releaser lets a document leave that belongs to a publication, to whoever may
+// query that version; the entry that says so is committed when it returns.
+type Releaser interface {
+	Document(ctx context.Context, caller *identity.Caller, acting *exchangev1.Acting, index uint64, d *ledgerv1.Document) (*exchangev1.QueryResponse, error)
+}
+
 // Config is what documents need.
 type Config struct {
 	DB       *store.DB
@@ -53,6 +61,7 @@ type Config struct {
 	Standing Standing
 	Refusals Refuser
 	Sealer   journal.Sealer
+	Releaser Releaser
 	// Keep is DefaultKeep if 0, Unfinished is DefaultUnfinished if 0.
 	Keep       time.Duration
 	Unfinished int64

@@ -49,17 +49,54 @@ func (d *Documents) own(ctx context.Context, caller *identity.Caller, id []byte)
 	return r, body, err
 }
 
-// Download lets a document leave to the system that brought it: the entry that
-// says so is committed when it returns.
+// Download lets a document leave: the entry that says so is committed when it
+// returns.
 func (d *Documents) Download(ctx context.Context, caller *identity.Caller, q *exchangev1.DownloadRequest) (*exchangev1.DownloadOpened, *Reader, error) {
-	r, body, err := d.own(ctx, caller, q.Id)
-	switch {
-	case err != nil:
+	if err := checkID("id", q.Id); err != nil {
 		return nil, nil, err
-	case r.stored == 0:
-		return nil, nil, unknown()
 	}
+	r, err := readRow(ctx, d.DB.Reader(), q.Id, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	give := d.giveBack
+	if r != nil && r.published != 0 {
+		give = d.release
+	}
+	body, opened, err := give(ctx, caller, q, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened.Document = body.Document
 	reader, err := d.reader(body, q.Offset)
+	return opened, reader, err
+}
+
+// release lets a document leave that belongs to a publication.
+func (d *Documents) release(ctx context.Context, caller *identity.Caller, q *exchangev1.DownloadRequest, r *row) (*ledgerv1.SealedDocument, *exchangev1.DownloadOpened, error) {
+	body, err := d.open(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := within(q.Offset, body.Document); err != nil {
+		return nil, nil, err
+	}
+	answer, err := d.Releaser.Document(ctx, caller, q.Acting, r.published-1, body.Document)
+	if err != nil {
+		return nil, nil, err
+	}
+	return body, &exchangev1.DownloadOpened{Release: answer.Release, Proof: answer.Proof, PublicationPlusOne: r.published}, nil
+}
+
+// giveBack lets a document leave to the system that brought it.
+func (d *Documents) giveBack(ctx context.Context, caller *identity.Caller, q *exchangev1.DownloadRequest, _ *row) (*ledgerv1.SealedDocument, *exchangev1.DownloadOpened, error) {
+	r, body, err := d.own(ctx, caller, q.Id)
+	if err == nil && r.stored == 0 {
+		err = unknown()
+	}
+	if err == nil {
+		err = within(q.Offset, body.Document)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,7 +116,14 @@ func (d *Documents) Download(ctx context.Context, caller *identity.Caller, q *ex
 	if err != nil {
 		return nil, nil, err
 	}
-	return &exchangev1.DownloadOpened{Document: body.Document, Release: receipt(commit.Index, commit.At, commit.Leaves[0]), Proof: commit.Proof}, reader, nil
+	return body, &exchangev1.DownloadOpened{Release: receipt(commit.Index, commit.At, commit.Leaves[0]), Proof: commit.Proof}, nil
+}
+
+func within(offset uint64, d *ledgerv1.Document) error {
+	if offset > d.Size {
+		return fault.Field("offset", "document.offset", "the document has %d bytes", d.Size)
+	}
+	return nil
 }
 
 // Reader gives out a document chunk by chunk. It is for one goroutine.
@@ -91,9 +135,6 @@ type Reader struct {
 }
 
 func (d *Documents) reader(body *ledgerv1.SealedDocument, offset uint64) (*Reader, error) {
-	if offset > body.Document.Size {
-		return nil, fault.Field("offset", "document.offset", "the document has %d bytes", body.Document.Size)
-	}
 	chunks, err := NewChunks(d.Journal.Head().Origin, body)
 	return &Reader{of: d, document: body.Document, chunks: chunks, next: int64(offset)}, err
 }

@@ -126,7 +126,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.steps = verify.Steps{Origin: keyring.Origin(), Persons: &c.persons.Persons, Key: c.verify.key}
 	c.objects.seen = map[objectID]*object{}
 	c.cases = caseEntries{}
-	c.documents = documents{}
+	c.documents = newDocuments()
 	c.subscribed = map[string]*exchangev1.Subscription{}
 	c.enrolments.of = map[string]*enrolling{}
 	c.codes = map[string]string{}

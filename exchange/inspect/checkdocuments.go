@@ -16,9 +16,25 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// documents is what the ledger says of documents: by its entry, the system that
-// each belongs to and, unless it was erased, what it is.
-type documents map[uint64]*storedDocument
+// documents is what the ledger says of documents.
+type documents struct {
+	// stored gives, by its entry, the system that each belongs to and, unless it was
+	// erased, what it is.
+	stored map[uint64]*storedDocument
+	// published gives the publication that names a document, by the document's id.
+	published map[string]uint64
+}
+
+func newDocuments() documents {
+	return documents{stored: map[uint64]*storedDocument{}, published: map[string]uint64{}}
+}
+
+// attach takes the documents that a publication names.
+func (d documents) attach(index uint64, named []*ledgerv1.Document) {
+	for _, n := range named {
+		d.published[string(n.GetId())] = index
+	}
+}
 
 type storedDocument struct {
 	system string
@@ -28,12 +44,12 @@ type storedDocument struct {
 
 var errDocument = errors.New("the document is not what the entry commits to")
 
-// erasedDocument takes an entry whose opening went with its document.
+// erased takes an entry whose opening went with its document.
 func (d documents) erased(e *ledgerv1.LedgerEntry) bool {
 	if e.GetDocumentStored() == nil {
 		return false
 	}
-	d[e.Index] = &storedDocument{system: e.Actor}
+	d.stored[e.Index] = &storedDocument{system: e.Actor}
 	return true
 }
 
@@ -42,7 +58,7 @@ func (d documents) opened(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) erro
 	want := e.GetDocumentReturned().GetDocumentCommitment()
 	if stored := e.GetDocumentStored(); stored != nil {
 		want = stored.GetDocumentCommitment()
-		d[e.Index] = &storedDocument{system: e.Actor, document: o.GetDocument()}
+		d.stored[e.Index] = &storedDocument{system: e.Actor, document: o.GetDocument()}
 	}
 	if o.GetDocument() == nil || !bytes.Equal(want, verify.CommitDocument(o.GetSecret(), o.GetDocument())) {
 		return errDocument
@@ -63,7 +79,7 @@ type documentRow struct {
 // checkDocuments compares each document's row with its entries, and its chunks
 // with what it is.
 func (c *checker) checkDocuments(ctx context.Context) error {
-	stored := 0
+	stored, published := 0, 0
 	err := c.each(ctx, "documents", "SELECT id, system, participant, size, durable, touched, stored, published, body FROM documents ORDER BY id", func(rows *sql.Rows) error {
 		r := &documentRow{}
 		if err := rows.Scan(&r.id, &r.system, &r.participant, &r.size, &r.durable, &r.touched, &r.stored, &r.published, &r.body); err != nil {
@@ -72,10 +88,16 @@ func (c *checker) checkDocuments(ctx context.Context) error {
 		if r.stored != 0 {
 			stored++
 		}
+		if r.published != 0 && r.body != nil {
+			published++
+		}
 		return c.checkDocument(ctx, r)
 	})
-	if err == nil && stored != len(c.documents) {
-		err = wrong("documents", nil, "there are %d rows of documents that are there, the ledger has %d", stored, len(c.documents))
+	if err == nil && stored != len(c.documents.stored) {
+		err = wrong("documents", nil, "there are %d rows of documents that are there, the ledger has %d", stored, len(c.documents.stored))
+	}
+	if err == nil && published != len(c.documents.published) {
+		err = wrong("documents", nil, "%d rows belong to publications, which name %d", published, len(c.documents.published))
 	}
 	if err != nil {
 		return err
@@ -111,7 +133,7 @@ func (c *checker) checkDocument(ctx context.Context, r *documentRow) error {
 		return wrong("documents", name, "a document that is not there belongs to no publication and is not erased")
 	}
 	if r.stored != 0 {
-		known := c.documents[r.stored-1]
+		known := c.documents.stored[r.stored-1]
 		if known == nil || known.system != r.system || (known.document == nil) != (r.body == nil) {
 			return wrong("documents", name, "stored is no entry of this document")
 		}
@@ -126,8 +148,11 @@ func (c *checker) checkDocument(ctx context.Context, r *documentRow) error {
 	switch {
 	case body.Document.GetSize() != uint64(r.size):
 		return wrong("documents", name, "size is not that of the document")
-	case r.stored != 0 && !proto.Equal(body.Document, c.documents[r.stored-1].document):
+	case r.stored != 0 && !proto.Equal(body.Document, c.documents.stored[r.stored-1].document):
 		return wrong("documents", name, "body is not what the document's entry commits to")
+	}
+	if at, named := c.documents.published[string(r.id)]; named != (r.published != 0) || named && at != r.published-1 {
+		return wrong("documents", name, "published is not the publication that names the document")
 	}
 	return c.checkChunks(ctx, name, r, body)
 }

@@ -97,6 +97,10 @@ func (c *checker) checkRecordOpening(ctx context.Context, r *row, p *ledgerv1.Re
 	case len(p.SubjectCommitments) != len(opening.Subjects):
 		return wrong("sealed", r.index, "the entry commits to %d subjects, the opening has %d", len(p.SubjectCommitments), len(opening.Subjects))
 	}
+	if !bytes.Equal(p.DocumentsCommitment, verify.CommitDocuments(secret, opening.Documents)) {
+		return wrong("sealed", r.index, "the documents are not what the entry commits to")
+	}
+	c.documents.attach(r.index, opening.Documents)
 	var tokens []byte
 	for i, s := range opening.Subjects {
 		h := verify.CommitSubject(verify.Subject, uint32(i), secret, s)

@@ -32,6 +32,7 @@ const (
 	DefaultMaxCallBytes   = 8 << 20
 	maxPosition           = 1024
 	maxReason             = 1024
+	maxDocuments          = 32
 )
 
 // Topics finds a topic by name.
@@ -55,13 +56,20 @@ type Keys interface {
 	Token(kind byte, parts ...string) []byte
 }
 
+// Documents finds documents that belong to a system.
+type Documents interface {
+	Of(ctx context.Context, system string, ids [][]byte) ([]*ledgerv1.Document, error)
+}
+
 // Intake is the publishing side of the exchange.
 type Intake struct {
-	Journal        *journal.Journal
-	Topics         Topics
-	Access         Decider
-	Refusals       Refuser
-	Keys           Keys
+	Journal  *journal.Journal
+	Topics   Topics
+	Access   Decider
+	Refusals Refuser
+	Keys     Keys
+	// Documents are what a publication may name; without it, none.
+	Documents      Documents
 	MaxRecords     int
 	MaxRecordBytes int
 	MaxCallBytes   int

@@ -94,7 +94,9 @@ func (c *check) record(ctx context.Context, p *exchangev1.Publication, result *e
 	r := &journal.Record{Leaf: leaf, ValidFrom: minDay, ValidUntil: maxDay}
 	var err error
 	if leaf.Operation == ledgerv1.Operation_OPERATION_PUT {
-		err = c.content(p, t, r, opening, result)
+		if err = c.content(p, t, r, opening, result); err == nil {
+			err = c.documents(ctx, p, r, opening)
+		}
 	} else {
 		opening.Key = p.Key
 	}
@@ -125,6 +127,10 @@ func (c *check) envelope(p *exchangev1.Publication, t *catalog.Topic) error {
 		return fault.Field("content", "content.unexpected", "only PUT has content")
 	case !put && p.Key == "":
 		return fault.Field("key", "key.required", "names the record that the operation is on")
+	case !put && len(p.Documents) != 0:
+		return fault.Field("documents", "documents.unexpected", "go with PUT only")
+	case len(p.Documents) > maxDocuments:
+		return fault.Field("documents", "documents.number", "a record has at most %d documents", maxDocuments)
 	case put && p.Key != "":
 		return fault.Field("key", "key.unexpected", "the content of a PUT holds the key")
 	case len(p.Key) > 256 || len(p.Successor) > 256:
@@ -212,6 +218,24 @@ func (c *check) content(p *exchangev1.Publication, t *topicCheck, r *journal.Rec
 		opening.Warnings = append(opening.Warnings, &ledgerv1.Warning{Field: w.Field, Rule: w.Rule, Message: w.Message})
 		result.Warnings = append(result.Warnings, &exchangev1.Violation{Field: w.Field, Rule: w.Rule, Message: w.Message})
 	}
+	return nil
+}
+
+// documents finds the documents that a publication names. Whether they are free to
+// belong to it is decided where it is committed: a repeat names them again.
+func (c *check) documents(ctx context.Context, p *exchangev1.Publication, r *journal.Record, opening *ledgerv1.RecordOpening) error {
+	if len(p.Documents) == 0 {
+		return nil
+	}
+	if c.in.Documents == nil || c.caller == nil {
+		return fault.Field("documents", "documents.unexpected", "are not taken here")
+	}
+	var err error
+	if opening.Documents, err = c.in.Documents.Of(ctx, c.caller.System, p.Documents); err != nil {
+		return err
+	}
+	r.Documents = p.Documents
+	r.Leaf.DocumentsCommitment = verify.CommitDocuments(p.Secret, opening.Documents)
 	return nil
 }
 

@@ -93,8 +93,9 @@ type Record struct {
 	Statement [32]byte
 
 	KeyToken    []byte
-	Tokens      []byte // subject tokens, joined
-	Sealed      []byte // the sealed RecordOpening
+	Tokens      []byte   // subject tokens, joined
+	Sealed      []byte   // the sealed RecordOpening
+	Documents   [][]byte // ids of the documents that belong to it
 	HasPayload  bool
 	ValidFrom   int64
 	ValidUntil  int64

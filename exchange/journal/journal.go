@@ -56,6 +56,9 @@ type Config struct {
 	// Erasing are asked, in the transaction of an erasure, to take what they keep
 	// of the record.
 	Erasing []func(ctx context.Context, tx store.Tx, e Erased) error
+	// Attach makes documents of a system belong to the publication at an index, in
+	// the transaction; its fault refuses that record alone.
+	Attach func(ctx context.Context, tx store.Tx, system string, index uint64, documents [][]byte) error
 	// Broken is called once when the database can no longer make a commit
 	// durable; the process should stop.
 	Broken func(error)

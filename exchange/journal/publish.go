@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/protobuf/proto"
 
@@ -87,7 +88,14 @@ func (b *batch) decide(ctx context.Context, tx store.Tx, p *Publish, outcomes []
 			*s = state{}
 		}
 		before := *s
-		if err := s.apply(r, next); err != nil {
+		err := s.apply(r, next)
+		if err == nil {
+			err = b.attach(ctx, tx, p.Actor, r, next)
+		}
+		if broken := unlessFault(err); broken != nil {
+			return nil, nil, broken
+		}
+		if err != nil {
 			*s = before
 			outcomes[i].Err = err
 			omitted = append(omitted, &ledgerv1.OmittedStatement{Position: r.Position, LeafHash: r.Statement[:]})
@@ -132,13 +140,54 @@ func (b *batch) validate(ctx context.Context, tx store.Tx, p *Publish) (answer, 
 		if s.erased {
 			s = state{}
 		}
-		if err := s.apply(r, int64(b.growth.Size())+int64(i)); err != nil {
-			commit.Records[i].Err = err
-			continue
+		next := int64(b.growth.Size()) + int64(i)
+		err := s.apply(r, next)
+		if err == nil {
+			err = b.tryAttach(ctx, tx, p.Actor, r, next)
 		}
-		tried[id] = s
+		if broken := unlessFault(err); broken != nil {
+			return answer{}, broken
+		}
+		if commit.Records[i].Err = err; err == nil {
+			tried[id] = s
+		}
 	}
 	return answer{commit: commit}, nil
+}
+
+// attach makes the record's documents belong to its publication, all or none.
+func (b *batch) attach(ctx context.Context, tx store.Tx, system string, r *Record, index int64) error {
+	if len(r.Documents) == 0 {
+		return nil
+	}
+	return store.Savepoint(ctx, tx, func() error { return b.j.Attach(ctx, tx, system, uint64(index), r.Documents) })
+}
+
+// tryAttach says whether attach would be refused.
+func (b *batch) tryAttach(ctx context.Context, tx store.Tx, system string, r *Record, index int64) error {
+	if len(r.Documents) == 0 {
+		return nil
+	}
+	err := store.Savepoint(ctx, tx, func() error {
+		if err := b.j.Attach(ctx, tx, system, uint64(index), r.Documents); err != nil {
+			return err
+		}
+		return errValidated
+	})
+	if errors.Is(err, errValidated) {
+		return nil
+	}
+	return err
+}
+
+// unlessFault gives an error that is the engine's, after which the transaction
+// cannot go on; a fault refuses one record alone.
+func unlessFault(err error) error {
+	var own *fault.Error
+	if errors.As(err, &own) && !errors.Is(err, store.ErrLost) {
+		return nil
+	}
+	return err
 }
 
 // repeat answers a known idempotency key with the receipt of the first time.

@@ -51,6 +51,9 @@ func (q *Queries) version(ctx context.Context, topic *catalog.Topic, a *question
 	if about, err := q.aboutVersion(ctx, topic, row, present[string(row.KeyToken)], a); err != nil || !about {
 		return cmp.Or(err, errOthers)
 	}
+	if a.document != nil {
+		return addDocument(p, row, present[string(row.KeyToken)], a.document)
+	}
 	return q.add(p, topic, row, presence(present, row.KeyToken), release.View{Fields: fields, JSON: a.Json})
 }
 

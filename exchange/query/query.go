@@ -89,12 +89,17 @@ func (q *Queries) Answer(ctx context.Context, caller *identity.Caller, r *exchan
 	if err := q.readAsOf(ctx, question); err != nil {
 		return nil, err
 	}
+	return q.answer(ctx, caller, question)
+}
+
+func (q *Queries) answer(ctx context.Context, caller *identity.Caller, question *question) (*exchangev1.QueryResponse, error) {
+	r := question.QueryRequest
 	request := access.Request{
 		Caller: caller, Action: access.Query, Topic: r.Topic,
 		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
 	}
 	var answer *exchangev1.QueryResponse
-	err = q.settled(ctx, func() error {
+	err := q.settled(ctx, func() (err error) {
 		answer, err = q.try(ctx, request, question)
 		return err
 	})
@@ -193,7 +198,7 @@ func (q *Queries) entry(request access.Request, d *access.Decision, question *qu
 		Topic: d.Topic, Provider: d.Provider, Consumer: request.Caller.System, Purpose: request.Purpose, Policy: d.Policy,
 		PersonCommitment: verify.CommitText(verify.Person, 0, secret, request.Person),
 		CaseCommitment:   verify.CommitText(verify.Case, 0, secret, request.Case),
-		Records:          uint32(len(page.batch.Records)), DetailsRoot: page.batch.Root(),
+		Records:          uint32(len(page.batch.Details)), DetailsRoot: page.batch.Root(),
 	}
 	opening := &ledgerv1.ReadOpening{
 		Secret: secret, Person: request.Person, CaseNumber: request.Case, Details: page.batch.Details,

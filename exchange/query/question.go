@@ -26,6 +26,8 @@ type question struct {
 	token []byte
 	limit int
 	after []byte
+	// document asks for a document of the version, rather than for the record.
+	document *ledgerv1.Document
 	// then is when the answer was known; nil for the present.
 	then *then
 }

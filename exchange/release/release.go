@@ -107,11 +107,23 @@ func (c *Cutter) Add(b *Batch, contracts Contracts, v *Version, present Presence
 	if err := c.fill(r, detail, contracts, v, published, present, view); err != nil {
 		return err
 	}
+	if err := b.add(detail); err != nil {
+		return err
+	}
+	b.Records = append(b.Records, r)
+	return nil
+}
+
+// AddDocument adds a document of a publication, rather than the record.
+func (b *Batch) AddDocument(index uint64, d *ledgerv1.Document) error {
+	return b.add(&ledgerv1.ReleaseDetail{Index: index, PayloadDigest: d.GetSha256(), Document: d.GetId()})
+}
+
+func (b *Batch) add(detail *ledgerv1.ReleaseDetail) error {
 	bytes, err := proto.MarshalOptions{Deterministic: true}.Marshal(detail)
 	if err != nil {
 		return err
 	}
-	b.Records = append(b.Records, r)
 	b.Details = append(b.Details, bytes)
 	b.hashes = append(b.hashes, verify.LeafHash(bytes))
 	return nil
@@ -192,6 +204,10 @@ func (c *Cutter) payload(r *exchangev1.ReleasedRecord, detail *ledgerv1.ReleaseD
 	}
 	if grants(view.Fields, k.KeyField()) {
 		r.Key = opening.Key
+	}
+	if len(opening.Documents) > 0 {
+		salt := verify.Salt(verify.Document, 0, opening.Secret)
+		r.Documents, r.DocumentsSalt = opening.Documents, salt[:]
 	}
 	r.Expired = present.ValidUntil < Today(c.Clock())
 	if view.JSON {

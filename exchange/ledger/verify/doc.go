@@ -51,7 +51,9 @@
 //	            ‖ effective time in µs (8) ‖ source version (8) ‖ if_index_plus_one (8)
 //
 // with 32 zero bytes for a commitment that does not apply; the key commitment
-// applies where there is no payload. The signature is over
+// applies where there is no payload. A statement with documents begins with
+// "huitong/record/v2" and ends with the documents commitment (32): kind 'm', to the
+// RFC 6962 root over the documents' bytes as above. The signature is over
 //
 //	"huitong/call/v1" ‖ str(system) ‖ count as 4 bytes ‖ RFC 6962 root over the call's statements
 //

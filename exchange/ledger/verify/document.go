@@ -1,7 +1,9 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -30,4 +32,35 @@ func CommitDocument(secret []byte, d *ledgerv1.Document) []byte {
 func CheckedDocument(salt [SaltSize]byte, d *ledgerv1.Document) []byte {
 	c := CommitWith(Document, 0, salt, DocumentBytes(d))
 	return c[:]
+}
+
+// CommitDocuments commits to the documents of a publication; nil where there are
+// none.
+func CommitDocuments(secret []byte, documents []*ledgerv1.Document) []byte {
+	if len(documents) == 0 {
+		return nil
+	}
+	return commitDocuments(Salt(Document, 0, secret), documents)
+}
+
+func commitDocuments(salt [SaltSize]byte, documents []*ledgerv1.Document) []byte {
+	hashes := make([][HashSize]byte, len(documents))
+	for i, d := range documents {
+		hashes[i] = LeafHash(DocumentBytes(d))
+	}
+	root := Root(hashes)
+	c := CommitWith(Document, 0, salt, root[:])
+	return c[:]
+}
+
+// CheckDocuments checks documents, with the salt that was disclosed, against what
+// a publication commits to.
+func CheckDocuments(salt []byte, documents []*ledgerv1.Document, commitment []byte) error {
+	if len(documents) == 0 && len(commitment) == 0 {
+		return nil
+	}
+	if len(salt) != SaltSize || len(documents) == 0 || !bytes.Equal(commitment, commitDocuments([SaltSize]byte(salt), documents)) {
+		return errors.New("verify: the documents are not those that the publication commits to")
+	}
+	return nil
 }

@@ -20,6 +20,7 @@ type Statement struct {
 	KeyCommitment       []byte // where there is no payload
 	ReasonCommitment    []byte
 	SuccessorCommitment []byte
+	DocumentsCommitment []byte // where documents belong to the record
 	EffectiveAtUs       int64
 	SourceVersion       uint64
 	IfIndexPlusOne      uint64
@@ -27,6 +28,8 @@ type Statement struct {
 
 const (
 	statementDomain = "huitong/record/v1"
+	// documentsDomain is of a statement with documents.
+	documentsDomain = "huitong/record/v2"
 	callDomain      = "huitong/call/v1"
 	ackDomain       = "huitong/ack/v1"
 	stepDomain      = "huitong/step/v1"
@@ -39,7 +42,11 @@ const (
 // LeafHash gives the statement's leaf hash in its call's tree.
 func (s *Statement) LeafHash() [HashSize]byte {
 	var room [320]byte
-	b := append(room[:0], statementDomain...)
+	domain := statementDomain
+	if len(s.DocumentsCommitment) != 0 {
+		domain = documentsDomain
+	}
+	b := append(room[:0], domain...)
 	b = appendFixed(b, s.IdempotencyKey, KeySize)
 	b = appendText(b, s.Topic)
 	b = append(b, byte(s.Operation))
@@ -50,6 +57,9 @@ func (s *Statement) LeafHash() [HashSize]byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.EffectiveAtUs))
 	b = binary.BigEndian.AppendUint64(b, s.SourceVersion)
 	b = binary.BigEndian.AppendUint64(b, s.IfIndexPlusOne)
+	if len(s.DocumentsCommitment) != 0 {
+		b = appendFixed(b, s.DocumentsCommitment, HashSize)
+	}
 	return LeafHash(b)
 }
 
@@ -70,6 +80,7 @@ func StatementOf(p *ledgerv1.RecordPublished) *Statement {
 		PayloadCommitment:   p.GetPayloadCommitment(),
 		ReasonCommitment:    p.GetReasonCommitment(),
 		SuccessorCommitment: p.GetSuccessorCommitment(),
+		DocumentsCommitment: p.GetDocumentsCommitment(),
 		EffectiveAtUs:       p.GetEffectiveAtUs(),
 		SourceVersion:       p.GetSourceVersion(),
 		IfIndexPlusOne:      p.GetIfIndexPlusOne(),

@@ -2,13 +2,18 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/huitong-bus/huitong/exchange/document"
 	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
@@ -86,7 +91,7 @@ func TestADocumentComesAndGoesWhole(t *testing.T) {
 			t.Errorf("a repeat: %+v, %v", again, err)
 		}
 		var got bytes.Buffer
-		d, err := civil.DownloadDocument(t.Context(), id, &got)
+		d, err := civil.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: stored.Document}, &got)
 		if err != nil || !bytes.Equal(got.Bytes(), content) || d.Title != "结婚登记表" {
 			t.Errorf("%d bytes came back as %d: %v", size, got.Len(), err)
 		}
@@ -108,7 +113,7 @@ func TestAnUploadGoesOnWhereItBrokeOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
-	if _, err := civil.DownloadDocument(t.Context(), sdk.DocumentID(d.Id), &got); err != nil || !bytes.Equal(got.Bytes(), content) {
+	if _, err := civil.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: d}, &got); err != nil || !bytes.Equal(got.Bytes(), content) {
 		t.Errorf("came back as %d bytes: %v", got.Len(), err)
 	}
 }
@@ -171,4 +176,124 @@ func TestBadDocumentsChangeNothing(t *testing.T) {
 		t.Errorf("%d documents of %d chunks are left, not the one that is there", documents, chunks)
 	}
 	fsck(t, x)
+}
+
+// TestDocumentsOfARecord publishes a record with documents: whoever may query it
+// gets them, and nobody else; they are erased with it.
+func TestDocumentsOfARecord(t *testing.T) {
+	r := newRegistry(t)
+	marriageGrant(t, r.Exchange, 0)
+	content := scan(document.ChunkSize+5, 3)
+	form, err := r.civil.UploadDocument(t.Context(), bytes.NewReader(content), sdk.DocumentInfo{MediaType: "application/pdf", Title: "登记表"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := r.records[0]
+	pub := sdk.Publication{Topic: "marriage", Message: m, Documents: []*sdk.Document{form.Document}, IdempotencyKey: sdk.NewIdempotencyKey()}
+	first, err := r.publisher.Do(t.Context(), pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.publisher.Do(t.Context(), pub); err != nil || !again.Repeat || again.Index != first.Index {
+		t.Errorf("a repeat: %+v, %v", again, err)
+	}
+	pub.IdempotencyKey = sdk.NewIdempotencyKey()
+	_, err = r.publisher.Do(t.Context(), pub)
+	wantRule(t, err, fault.Conflict, "document.published")
+	_, err = r.civil.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: form.Document}, io.Discard)
+	wantRule(t, err, fault.Denied, "acting.person.required")
+
+	estate := r.Join(t, sample.Housing, "estate")
+	r.OpenCase(t, estate, acting.Case, acting.Purpose, sdk.Subject{Type: m.PartyAType, Number: m.PartyANumber})
+	_, err = estate.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: form.Document, Acting: acting}, io.Discard)
+	wantRule(t, err, fault.Denied, "grant.required")
+	answer, err := r.hall.Query(t.Context(), sdk.Query{Topic: "marriage", Acting: acting, By: sdk.ByKey(m.CertificateNumber)})
+	if err != nil || len(answer.Records) != 1 || len(answer.Records[0].Documents) != 1 {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	var got bytes.Buffer
+	ask := sdk.DocumentQuery{Document: answer.Records[0].Documents[0], Acting: acting}
+	if d, err := r.hall.DownloadDocument(t.Context(), ask, &got); err != nil || !bytes.Equal(got.Bytes(), content) || d.Title != "登记表" {
+		t.Errorf("%d bytes: %v", got.Len(), err)
+	}
+	fsck(t, r.Exchange)
+
+	if _, err := r.publisher.Do(t.Context(), sdk.Publication{Topic: "marriage", Operation: sdk.Erase, Key: m.CertificateNumber, Reason: "依申请删除"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.hall.DownloadDocument(t.Context(), ask, io.Discard)
+	wantRule(t, err, fault.NotFound, "document.erased")
+	fsck(t, r.Exchange)
+	if err := r.Node.Documents.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := rowsOf(t, r.Exchange, "document_chunks"); n != 0 {
+		t.Errorf("%d chunks are left of an erased document", n)
+	}
+	fsck(t, r.Exchange)
+}
+
+// TestDocumentsThatMayNotBelong names documents that no publication of the caller
+// may have.
+func TestDocumentsThatMayNotBelong(t *testing.T) {
+	r := newRegistry(t)
+	theirs, err := r.hall.UploadDocument(t.Context(), bytes.NewReader([]byte("theirs")), sdk.DocumentInfo{MediaType: "text/plain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := describe(scan(2*document.ChunkSize, 4))
+	_, err = sendUpload(t, r.civil, opening(half), chunk(0, scan(2*document.ChunkSize, 4)[:document.ChunkSize]))
+	wantRule(t, err, fault.Invalid, "document.short")
+	mine, err := r.civil.UploadDocument(t.Context(), bytes.NewReader([]byte("mine")), sdk.DocumentInfo{MediaType: "text/plain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []struct {
+		name string
+		pub  sdk.Publication
+		rule string
+	}{
+		{"another system's", sdk.Publication{Message: r.records[0], Documents: []*sdk.Document{theirs.Document}}, "document.unknown"},
+		{"unfinished", sdk.Publication{Message: r.records[0], Documents: []*sdk.Document{half}}, "document.unknown"},
+		{"twice", sdk.Publication{Message: r.records[0], Documents: []*sdk.Document{mine.Document, mine.Document}}, "document.twice"},
+		{"of a revocation", sdk.Publication{Operation: sdk.Revoke, Key: r.records[0].CertificateNumber, Reason: "登记有误", Documents: []*sdk.Document{mine.Document}}, "documents.unexpected"},
+	} {
+		bad.pub.Topic = "marriage"
+		_, err := r.publisher.Do(t.Context(), bad.pub)
+		if fault.RuleOf(err) != bad.rule {
+			t.Errorf("%s: %v, not %s", bad.name, err, bad.rule)
+		}
+	}
+	altered := proto.CloneOf(mine.Document)
+	altered.Sha256[0] ^= 1
+	if _, err := r.publisher.Do(t.Context(), sdk.Publication{Topic: "marriage", Message: r.records[0], Documents: []*sdk.Document{altered}}); fault.RuleOf(err) != "statement.mismatch" {
+		t.Errorf("a publisher that signed another document: %v", err)
+	}
+	if _, err := r.publisher.Do(t.Context(), sdk.Publication{Topic: "marriage", Message: r.records[0], Documents: []*sdk.Document{mine.Document}}); err != nil {
+		t.Errorf("after all refusals it is still free: %v", err)
+	}
+}
+
+// TestAChangedByteOfADocumentIsRefused changes one bit of what is stored.
+func TestAChangedByteOfADocumentIsRefused(t *testing.T) {
+	x := nodetest.Start(t)
+	civil := x.Join(t, sample.CivilAffairs, "registry")
+	stored, err := civil.UploadDocument(t.Context(), bytes.NewReader(scan(document.ChunkSize+5, 6)), sdk.DocumentInfo{MediaType: "image/png"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = x.Node.DB.Journal.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		var body []byte
+		if err := tx.QueryRowContext(ctx, "SELECT body FROM document_chunks WHERE number = 1").Scan(&body); err != nil {
+			return err
+		}
+		body[len(body)/2] ^= 1
+		_, err := tx.ExecContext(ctx, "UPDATE document_chunks SET body = $1 WHERE number = 1", body)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = civil.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: stored.Document}, io.Discard)
+	wantRule(t, err, fault.Internal, "document.damaged")
 }

@@ -53,6 +53,7 @@ type Node struct {
 	Documents *document.Documents
 
 	intake        *intake.Intake
+	queries       *query.Queries
 	refusals      *access.Refusals
 	consents      *consent.Consents
 	subscriptions *subscription.Manager
@@ -133,7 +134,8 @@ func (n *Node) openJournal(ctx context.Context) (err error) {
 	n.Journal, err = journal.Open(ctx, journal.Config{
 		DB: n.DB, Sealer: n.Identity.Keyring, Signer: n.Identity.Keyring.Signer(), Clock: n.Clock, Log: n.Log,
 		Broken:  func(err error) { n.broken <- err },
-		Erasing: []func(context.Context, store.Tx, journal.Erased) error{subscription.Erase, correction.Eraser(n.Identity.Keyring, n.Identity.Keyring.Origin())},
+		Erasing: []func(context.Context, store.Tx, journal.Erased) error{subscription.Erase, correction.Eraser(n.Identity.Keyring, n.Identity.Keyring.Origin()), document.Erase},
+		Attach:  document.Attach,
 	})
 	if err != nil {
 		return err
@@ -240,10 +242,16 @@ func (n *Node) openLoads() {
 }
 
 func (n *Node) openDocuments() {
+	n.queries = &query.Queries{
+		DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
+		Keyring: n.Identity.Keyring, Index: n.Index, Cases: n.Cases, Consents: n.consents, Marks: n.marks, Clock: n.Clock,
+		Thresholds: func() int { return n.Catalogue.Settings().MaxThresholds },
+	}
 	n.Documents = document.Open(document.Config{
-		DB: n.DB, Journal: n.Journal, Standing: n.Catalogue, Refusals: n.refusals, Sealer: n.Identity.Keyring,
+		DB: n.DB, Journal: n.Journal, Standing: n.Catalogue, Refusals: n.refusals, Sealer: n.Identity.Keyring, Releaser: n.queries,
 		Keep: n.DocumentKeep, Unfinished: n.DocumentUnfinished, Clock: n.Clock, Log: n.Log, Broken: func(err error) { n.broken <- err },
 	})
+	n.intake.Documents = n.Documents
 	n.closing(func(context.Context) error { n.Documents.Close(); return nil })
 }
 
@@ -277,11 +285,7 @@ func (n *Node) exchangeService() *rpc.ExchangeService {
 		SubscriptionService: rpc.SubscriptionService{Subscriptions: n.subscriptions},
 		DB:                  n.DB,
 		Intake:              n.intake,
-		Queries: &query.Queries{
-			DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
-			Keyring: n.Identity.Keyring, Index: n.Index, Cases: n.Cases, Consents: n.consents, Marks: n.marks, Clock: n.Clock,
-			Thresholds: func() int { return n.Catalogue.Settings().MaxThresholds },
-		},
+		Queries:             n.queries,
 	}
 }
 

@@ -570,7 +570,10 @@ type DownloadRequest struct {
 	// The document's id.
 	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// From which byte on.
-	Offset        uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// For whom and what it is read, as for a query of the record that it belongs to.
+	// Not needed before it belongs to one.
+	Acting        *Acting `protobuf:"bytes,3,opt,name=acting,proto3" json:"acting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -617,6 +620,13 @@ func (x *DownloadRequest) GetOffset() uint64 {
 		return x.Offset
 	}
 	return 0
+}
+
+func (x *DownloadRequest) GetActing() *Acting {
+	if x != nil {
+		return x.Acting
+	}
+	return nil
 }
 
 type DownloadResponse struct {
@@ -704,12 +714,16 @@ func (*DownloadResponse_Chunk) isDownloadResponse_Message() {}
 // DownloadOpened comes first: what the document is, and the entry that lets it
 // leave.
 type DownloadOpened struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Document      *v1.Document           `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
-	Release       *Receipt               `protobuf:"bytes,2,opt,name=release,proto3" json:"release,omitempty"`
-	Proof         *RangeProof            `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Document *v1.Document           `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// A RecordsQueried entry whose one ReleaseDetail is of the document; a
+	// DocumentReturned entry where it belongs to no publication yet.
+	Release *Receipt    `protobuf:"bytes,2,opt,name=release,proto3" json:"release,omitempty"`
+	Proof   *RangeProof `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	// Index plus one of the publication that it belongs to.
+	PublicationPlusOne uint64 `protobuf:"varint,4,opt,name=publication_plus_one,json=publicationPlusOne,proto3" json:"publication_plus_one,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *DownloadOpened) Reset() {
@@ -763,6 +777,13 @@ func (x *DownloadOpened) GetProof() *RangeProof {
 	return nil
 }
 
+func (x *DownloadOpened) GetPublicationPlusOne() uint64 {
+	if x != nil {
+		return x.PublicationPlusOne
+	}
+	return 0
+}
+
 var File_huitong_exchange_v1_document_service_proto protoreflect.FileDescriptor
 
 const file_huitong_exchange_v1_document_service_proto_rawDesc = "" +
@@ -795,18 +816,20 @@ const file_huitong_exchange_v1_document_service_proto_rawDesc = "" +
 	"\bdocument\x18\x01 \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\x128\n" +
 	"\x05state\x18\x02 \x01(\x0e2\".huitong.exchange.v1.DocumentStateR\x05state\x12\x18\n" +
 	"\adurable\x18\x03 \x01(\x04R\adurable\x12\x16\n" +
-	"\x06stored\x18\x04 \x01(\x04R\x06stored\"9\n" +
+	"\x06stored\x18\x04 \x01(\x04R\x06stored\"n\n" +
 	"\x0fDownloadRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x04R\x06offset\"\x98\x01\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x123\n" +
+	"\x06acting\x18\x03 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\"\x98\x01\n" +
 	"\x10DownloadResponse\x12=\n" +
 	"\x06opened\x18\x01 \x01(\v2#.huitong.exchange.v1.DownloadOpenedH\x00R\x06opened\x12:\n" +
 	"\x05chunk\x18\x02 \x01(\v2\".huitong.exchange.v1.DocumentChunkH\x00R\x05chunkB\t\n" +
-	"\amessage\"\xb8\x01\n" +
+	"\amessage\"\xea\x01\n" +
 	"\x0eDownloadOpened\x127\n" +
 	"\bdocument\x18\x01 \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\x126\n" +
 	"\arelease\x18\x02 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\arelease\x125\n" +
-	"\x05proof\x18\x03 \x01(\v2\x1f.huitong.exchange.v1.RangeProofR\x05proof*i\n" +
+	"\x05proof\x18\x03 \x01(\v2\x1f.huitong.exchange.v1.RangeProofR\x05proof\x120\n" +
+	"\x14publication_plus_one\x18\x04 \x01(\x04R\x12publicationPlusOne*i\n" +
 	"\rDocumentState\x12\x1e\n" +
 	"\x1aDOCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19DOCUMENT_STATE_UNFINISHED\x10\x01\x12\x19\n" +
@@ -847,6 +870,7 @@ var file_huitong_exchange_v1_document_service_proto_goTypes = []any{
 	(*v1.Document)(nil),      // 12: huitong.ledger.v1.Document
 	(*Receipt)(nil),          // 13: huitong.exchange.v1.Receipt
 	(*RangeProof)(nil),       // 14: huitong.exchange.v1.RangeProof
+	(*Acting)(nil),           // 15: huitong.exchange.v1.Acting
 }
 var file_huitong_exchange_v1_document_service_proto_depIdxs = []int32{
 	2,  // 0: huitong.exchange.v1.UploadRequest.open:type_name -> huitong.exchange.v1.UploadOpen
@@ -858,22 +882,23 @@ var file_huitong_exchange_v1_document_service_proto_depIdxs = []int32{
 	14, // 6: huitong.exchange.v1.UploadDone.proof:type_name -> huitong.exchange.v1.RangeProof
 	12, // 7: huitong.exchange.v1.ProgressResponse.document:type_name -> huitong.ledger.v1.Document
 	0,  // 8: huitong.exchange.v1.ProgressResponse.state:type_name -> huitong.exchange.v1.DocumentState
-	11, // 9: huitong.exchange.v1.DownloadResponse.opened:type_name -> huitong.exchange.v1.DownloadOpened
-	3,  // 10: huitong.exchange.v1.DownloadResponse.chunk:type_name -> huitong.exchange.v1.DocumentChunk
-	12, // 11: huitong.exchange.v1.DownloadOpened.document:type_name -> huitong.ledger.v1.Document
-	13, // 12: huitong.exchange.v1.DownloadOpened.release:type_name -> huitong.exchange.v1.Receipt
-	14, // 13: huitong.exchange.v1.DownloadOpened.proof:type_name -> huitong.exchange.v1.RangeProof
-	1,  // 14: huitong.exchange.v1.DocumentService.Upload:input_type -> huitong.exchange.v1.UploadRequest
-	7,  // 15: huitong.exchange.v1.DocumentService.Progress:input_type -> huitong.exchange.v1.ProgressRequest
-	9,  // 16: huitong.exchange.v1.DocumentService.Download:input_type -> huitong.exchange.v1.DownloadRequest
-	4,  // 17: huitong.exchange.v1.DocumentService.Upload:output_type -> huitong.exchange.v1.UploadResponse
-	8,  // 18: huitong.exchange.v1.DocumentService.Progress:output_type -> huitong.exchange.v1.ProgressResponse
-	10, // 19: huitong.exchange.v1.DocumentService.Download:output_type -> huitong.exchange.v1.DownloadResponse
-	17, // [17:20] is the sub-list for method output_type
-	14, // [14:17] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	15, // 9: huitong.exchange.v1.DownloadRequest.acting:type_name -> huitong.exchange.v1.Acting
+	11, // 10: huitong.exchange.v1.DownloadResponse.opened:type_name -> huitong.exchange.v1.DownloadOpened
+	3,  // 11: huitong.exchange.v1.DownloadResponse.chunk:type_name -> huitong.exchange.v1.DocumentChunk
+	12, // 12: huitong.exchange.v1.DownloadOpened.document:type_name -> huitong.ledger.v1.Document
+	13, // 13: huitong.exchange.v1.DownloadOpened.release:type_name -> huitong.exchange.v1.Receipt
+	14, // 14: huitong.exchange.v1.DownloadOpened.proof:type_name -> huitong.exchange.v1.RangeProof
+	1,  // 15: huitong.exchange.v1.DocumentService.Upload:input_type -> huitong.exchange.v1.UploadRequest
+	7,  // 16: huitong.exchange.v1.DocumentService.Progress:input_type -> huitong.exchange.v1.ProgressRequest
+	9,  // 17: huitong.exchange.v1.DocumentService.Download:input_type -> huitong.exchange.v1.DownloadRequest
+	4,  // 18: huitong.exchange.v1.DocumentService.Upload:output_type -> huitong.exchange.v1.UploadResponse
+	8,  // 19: huitong.exchange.v1.DocumentService.Progress:output_type -> huitong.exchange.v1.ProgressResponse
+	10, // 20: huitong.exchange.v1.DocumentService.Download:output_type -> huitong.exchange.v1.DownloadResponse
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_huitong_exchange_v1_document_service_proto_init() }

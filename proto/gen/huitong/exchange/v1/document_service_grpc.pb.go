@@ -42,7 +42,9 @@ type DocumentServiceClient interface {
 	Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UploadRequest, UploadResponse], error)
 	// How far a document of the calling system is stored.
 	Progress(ctx context.Context, in *ProgressRequest, opts ...grpc.CallOption) (*ProgressResponse, error)
-	// Gives out a document: to the system that brought it.
+	// Gives out a document. What belongs to a publication goes to whoever may query
+	// that record and, as with a query by index, only while it is the version that
+	// holds the record's content; what does not, to the system that brought it.
 	Download(ctx context.Context, in *DownloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadResponse], error)
 }
 
@@ -112,7 +114,9 @@ type DocumentServiceServer interface {
 	Upload(grpc.BidiStreamingServer[UploadRequest, UploadResponse]) error
 	// How far a document of the calling system is stored.
 	Progress(context.Context, *ProgressRequest) (*ProgressResponse, error)
-	// Gives out a document: to the system that brought it.
+	// Gives out a document. What belongs to a publication goes to whoever may query
+	// that record and, as with a query by index, only while it is the version that
+	// holds the record's content; what does not, to the system that brought it.
 	Download(*DownloadRequest, grpc.ServerStreamingServer[DownloadResponse]) error
 	mustEmbedUnimplementedDocumentServiceServer()
 }

@@ -129,7 +129,11 @@ type Publication struct {
 	// Leaf hash of the record's statement, in a signed call: it stands in for the
 	// record where that is refused, so that one bad record does not spoil the
 	// signature of the others.
-	Statement     []byte `protobuf:"bytes,14,opt,name=statement,proto3" json:"statement,omitempty"`
+	Statement []byte `protobuf:"bytes,14,opt,name=statement,proto3" json:"statement,omitempty"`
+	// Ids of documents that the calling system brought and that belong to no
+	// publication yet, at most 32; they belong to this version of the record (PUT
+	// only). The statement of the record commits to them.
+	Documents     [][]byte `protobuf:"bytes,15,rep,name=documents,proto3" json:"documents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,6 +273,13 @@ func (x *Publication) GetSuccessor() string {
 func (x *Publication) GetStatement() []byte {
 	if x != nil {
 		return x.Statement
+	}
+	return nil
+}
+
+func (x *Publication) GetDocuments() [][]byte {
+	if x != nil {
+		return x.Documents
 	}
 	return nil
 }
@@ -762,8 +773,12 @@ type ReleasedRecord struct {
 	// Field numbers that are disputed, ascending; empty where it is the record as a
 	// whole.
 	DisputedFields []uint32 `protobuf:"varint,23,rep,packed,name=disputed_fields,json=disputedFields,proto3" json:"disputed_fields,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Documents of this version, in order, and the salt by which its leaf commits to
+	// them. Whoever may query the record may download them.
+	Documents     []*v1.Document `protobuf:"bytes,24,rep,name=documents,proto3" json:"documents,omitempty"`
+	DocumentsSalt []byte         `protobuf:"bytes,25,opt,name=documents_salt,json=documentsSalt,proto3" json:"documents_salt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReleasedRecord) Reset() {
@@ -964,6 +979,20 @@ func (x *ReleasedRecord) GetDisputedFields() []uint32 {
 	return nil
 }
 
+func (x *ReleasedRecord) GetDocuments() []*v1.Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
+}
+
+func (x *ReleasedRecord) GetDocumentsSalt() []byte {
+	if x != nil {
+		return x.DocumentsSalt
+	}
+	return nil
+}
+
 // Acting names on whose behalf and for what a record is read.
 type Acting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1032,7 +1061,7 @@ var File_huitong_exchange_v1_record_proto protoreflect.FileDescriptor
 
 const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\n" +
-	" huitong/exchange/v1/record.proto\x12\x13huitong.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dhuitong/ledger/v1/entry.proto\x1a\x1fhuitong/ledger/v1/opening.proto\"\x81\x04\n" +
+	" huitong/exchange/v1/record.proto\x12\x13huitong.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dhuitong/ledger/v1/entry.proto\x1a\x1fhuitong/ledger/v1/opening.proto\"\x9f\x04\n" +
 	"\vPublication\x12'\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\fR\x0eidempotencyKey\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12:\n" +
@@ -1048,7 +1077,8 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\x11if_index_plus_one\x18\v \x01(\x04R\x0eifIndexPlusOne\x12\x16\n" +
 	"\x06secret\x18\f \x01(\fR\x06secret\x12\x1c\n" +
 	"\tsuccessor\x18\r \x01(\tR\tsuccessor\x12\x1c\n" +
-	"\tstatement\x18\x0e \x01(\fR\tstatementB\t\n" +
+	"\tstatement\x18\x0e \x01(\fR\tstatement\x12\x1c\n" +
+	"\tdocuments\x18\x0f \x03(\fR\tdocumentsB\t\n" +
 	"\acontent\"D\n" +
 	"\x0eSourcePosition\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1a\n" +
@@ -1081,7 +1111,7 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\x05right\x18\x03 \x03(\fR\x05right\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x04 \x01(\tR\n" +
-	"checkpoint\"\xbf\x06\n" +
+	"checkpoint\"\xa1\a\n" +
 	"\x0eReleasedRecord\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12:\n" +
@@ -1107,7 +1137,9 @@ const file_huitong_exchange_v1_record_proto_rawDesc = "" +
 	"\aexpired\x18\x15 \x01(\bR\aexpired\x12!\n" +
 	"\fabout_others\x18\x1e \x01(\bR\vaboutOthers\x12\x1a\n" +
 	"\bdisputed\x18\x16 \x01(\bR\bdisputed\x12'\n" +
-	"\x0fdisputed_fields\x18\x17 \x03(\rR\x0edisputedFields\"[\n" +
+	"\x0fdisputed_fields\x18\x17 \x03(\rR\x0edisputedFields\x129\n" +
+	"\tdocuments\x18\x18 \x03(\v2\x1b.huitong.ledger.v1.DocumentR\tdocuments\x12%\n" +
+	"\x0edocuments_salt\x18\x19 \x01(\fR\rdocumentsSalt\"[\n" +
 	"\x06Acting\x12\x16\n" +
 	"\x06person\x18\x01 \x01(\tR\x06person\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x1f\n" +
@@ -1152,6 +1184,7 @@ var file_huitong_exchange_v1_record_proto_goTypes = []any{
 	(v1.Operation)(0),             // 10: huitong.ledger.v1.Operation
 	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 	(*v1.CutProof)(nil),           // 12: huitong.ledger.v1.CutProof
+	(*v1.Document)(nil),           // 13: huitong.ledger.v1.Document
 }
 var file_huitong_exchange_v1_record_proto_depIdxs = []int32{
 	10, // 0: huitong.exchange.v1.Publication.operation:type_name -> huitong.ledger.v1.Operation
@@ -1166,11 +1199,12 @@ var file_huitong_exchange_v1_record_proto_depIdxs = []int32{
 	12, // 9: huitong.exchange.v1.ReleasedRecord.cut:type_name -> huitong.ledger.v1.CutProof
 	11, // 10: huitong.exchange.v1.ReleasedRecord.at:type_name -> google.protobuf.Timestamp
 	11, // 11: huitong.exchange.v1.ReleasedRecord.effective_at:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 12: huitong.exchange.v1.ReleasedRecord.documents:type_name -> huitong.ledger.v1.Document
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_huitong_exchange_v1_record_proto_init() }

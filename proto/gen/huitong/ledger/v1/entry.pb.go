@@ -610,8 +610,11 @@ type RecordPublished struct {
 	// Index plus one of the SnapshotEnded entry that ended the record because a
 	// full load no longer mentions it; 0 where the publisher asked for the change.
 	SnapshotPlusOne uint64 `protobuf:"varint,17,opt,name=snapshot_plus_one,json=snapshotPlusOne,proto3" json:"snapshot_plus_one,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Salted commitment (kind 'm') to the RFC 6962 root over the documents that
+	// belong to this version; empty without any.
+	DocumentsCommitment []byte `protobuf:"bytes,18,opt,name=documents_commitment,json=documentsCommitment,proto3" json:"documents_commitment,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *RecordPublished) Reset() {
@@ -761,6 +764,13 @@ func (x *RecordPublished) GetSnapshotPlusOne() uint64 {
 		return x.SnapshotPlusOne
 	}
 	return 0
+}
+
+func (x *RecordPublished) GetDocumentsCommitment() []byte {
+	if x != nil {
+		return x.DocumentsCommitment
+	}
+	return nil
 }
 
 // CallPart ties an entry to the publisher's signature over its call. Entries of
@@ -1068,7 +1078,10 @@ type ReleaseDetail struct {
 	// Stream sequence, for a delivery.
 	Sequence uint64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Delivery attempt, from 1; 0 for a query.
-	Attempt       uint32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Attempt uint32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Id of a document of the publication, where that left and not the record; the
+	// digest is the document's then.
+	Document      []byte `protobuf:"bytes,6,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1136,6 +1149,13 @@ func (x *ReleaseDetail) GetAttempt() uint32 {
 		return x.Attempt
 	}
 	return 0
+}
+
+func (x *ReleaseDetail) GetDocument() []byte {
+	if x != nil {
+		return x.Document
+	}
+	return nil
 }
 
 // AcknowledgementsReceived: a subscriber confirmed what it received. Each
@@ -3657,7 +3677,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0esnapshot_ended\x18\x1f \x01(\v2 .huitong.ledger.v1.SnapshotEndedH\x00R\rsnapshotEnded\x12L\n" +
 	"\x0fdocument_stored\x18  \x01(\v2!.huitong.ledger.v1.DocumentStoredH\x00R\x0edocumentStored\x12R\n" +
 	"\x11document_returned\x18! \x01(\v2#.huitong.ledger.v1.DocumentReturnedH\x00R\x10documentReturnedB\x06\n" +
-	"\x04body\"\xcb\x05\n" +
+	"\x04body\"\xfe\x05\n" +
 	"\x0fRecordPublished\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12:\n" +
 	"\toperation\x18\x02 \x01(\x0e2\x1c.huitong.ledger.v1.OperationR\toperation\x12\x1a\n" +
@@ -3676,7 +3696,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\tpartition\x18\x0e \x01(\rR\tpartition\x12\x1a\n" +
 	"\bsequence\x18\x0f \x01(\x04R\bsequence\x121\n" +
 	"\x14successor_commitment\x18\x10 \x01(\fR\x13successorCommitment\x12*\n" +
-	"\x11snapshot_plus_one\x18\x11 \x01(\x04R\x0fsnapshotPlusOne\"\xb7\x01\n" +
+	"\x11snapshot_plus_one\x18\x11 \x01(\x04R\x0fsnapshotPlusOne\x121\n" +
+	"\x14documents_commitment\x18\x12 \x01(\fR\x13documentsCommitment\"\xb7\x01\n" +
 	"\bCallPart\x12\x12\n" +
 	"\x04back\x18\x01 \x01(\rR\x04back\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\rR\bposition\x12\x1e\n" +
@@ -3704,13 +3725,14 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\fdetails_root\x18\v \x01(\fR\vdetailsRoot\x12\x12\n" +
 	"\x04peek\x18\f \x01(\bR\x04peek\x12+\n" +
 	"\x11person_commitment\x18\r \x01(\fR\x10personCommitment\x12'\n" +
-	"\x0fcase_commitment\x18\x0e \x01(\fR\x0ecaseCommitment\"\x9e\x01\n" +
+	"\x0fcase_commitment\x18\x0e \x01(\fR\x0ecaseCommitment\"\xba\x01\n" +
 	"\rReleaseDetail\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12%\n" +
 	"\x0epayload_digest\x18\x02 \x01(\fR\rpayloadDigest\x12\x1a\n" +
 	"\bwithheld\x18\x03 \x03(\rR\bwithheld\x12\x1a\n" +
 	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x18\n" +
-	"\aattempt\x18\x05 \x01(\rR\aattempt\"\xfc\x01\n" +
+	"\aattempt\x18\x05 \x01(\rR\aattempt\x12\x1a\n" +
+	"\bdocument\x18\x06 \x01(\fR\bdocument\"\xfc\x01\n" +
 	"\x18AcknowledgementsReceived\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1a\n" +

@@ -238,7 +238,9 @@ type RecordOpening struct {
 	Successor string     `protobuf:"bytes,6,opt,name=successor,proto3" json:"successor,omitempty"`
 	Warnings  []*Warning `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The record was sent as protobuf-JSON.
-	FromJson      bool `protobuf:"varint,8,opt,name=from_json,json=fromJson,proto3" json:"from_json,omitempty"`
+	FromJson bool `protobuf:"varint,8,opt,name=from_json,json=fromJson,proto3" json:"from_json,omitempty"`
+	// In the order of the documents commitment.
+	Documents     []*Document `protobuf:"bytes,9,rep,name=documents,proto3" json:"documents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -327,6 +329,13 @@ func (x *RecordOpening) GetFromJson() bool {
 		return x.FromJson
 	}
 	return false
+}
+
+func (x *RecordOpening) GetDocuments() []*Document {
+	if x != nil {
+		return x.Documents
+	}
+	return nil
 }
 
 // Warning is a rule that the record breaks without being refused.
@@ -739,7 +748,7 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\x05title\x18\x05 \x01(\tR\x05title\"[\n" +
 	"\x0eSealedDocument\x127\n" +
 	"\bdocument\x18\x01 \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\fR\x03key\"\x96\x02\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\"\xd1\x02\n" +
 	"\rRecordOpening\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\fR\x06secret\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x126\n" +
@@ -748,7 +757,8 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1c\n" +
 	"\tsuccessor\x18\x06 \x01(\tR\tsuccessor\x126\n" +
 	"\bwarnings\x18\a \x03(\v2\x1a.huitong.ledger.v1.WarningR\bwarnings\x12\x1b\n" +
-	"\tfrom_json\x18\b \x01(\bR\bfromJson\"M\n" +
+	"\tfrom_json\x18\b \x01(\bR\bfromJson\x129\n" +
+	"\tdocuments\x18\t \x03(\v2\x1b.huitong.ledger.v1.DocumentR\tdocuments\"M\n" +
 	"\aWarning\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
@@ -815,18 +825,19 @@ var file_huitong_ledger_v1_opening_proto_depIdxs = []int32{
 	1,  // 0: huitong.ledger.v1.SealedDocument.document:type_name -> huitong.ledger.v1.Document
 	0,  // 1: huitong.ledger.v1.RecordOpening.subjects:type_name -> huitong.ledger.v1.Subject
 	4,  // 2: huitong.ledger.v1.RecordOpening.warnings:type_name -> huitong.ledger.v1.Warning
-	0,  // 3: huitong.ledger.v1.ReadOpening.subject:type_name -> huitong.ledger.v1.Subject
-	0,  // 4: huitong.ledger.v1.ReadOpening.subjects:type_name -> huitong.ledger.v1.Subject
-	1,  // 5: huitong.ledger.v1.ReadOpening.document:type_name -> huitong.ledger.v1.Document
-	3,  // 6: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
-	5,  // 7: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
-	6,  // 8: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
-	8,  // 9: huitong.ledger.v1.Evidence.call:type_name -> huitong.ledger.v1.LedgerEntry
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	1,  // 3: huitong.ledger.v1.RecordOpening.documents:type_name -> huitong.ledger.v1.Document
+	0,  // 4: huitong.ledger.v1.ReadOpening.subject:type_name -> huitong.ledger.v1.Subject
+	0,  // 5: huitong.ledger.v1.ReadOpening.subjects:type_name -> huitong.ledger.v1.Subject
+	1,  // 6: huitong.ledger.v1.ReadOpening.document:type_name -> huitong.ledger.v1.Document
+	3,  // 7: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
+	5,  // 8: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
+	6,  // 9: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
+	8,  // 10: huitong.ledger.v1.Evidence.call:type_name -> huitong.ledger.v1.LedgerEntry
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_opening_proto_init() }
