@@ -115,6 +115,10 @@ revision.
 		}),
 	}
 	e.add(c)
+	// What is not given stays as it is.
+	for flag, none := range map[string]string{"class": "", "mode": "[]", "signature-required": "false"} {
+		c.Flags().Lookup(flag).DefValue = none
+	}
 	c.Flags().StringArrayVar(&e.unlinked, "unlink", nil, "code of a service item that it no longer serves; repeat it")
 	return dryRunFlag(c, &dry)
 }

@@ -74,7 +74,7 @@ func topicPairs(t *cataloguev1.Topic, next topicNext) []pair {
 		{"class", enumText(t.GetSharingClass())}, {"conditions", t.GetConditions()}, {"legal basis", t.GetLegalBasis()},
 		{"consent", consentText(t.GetConsent())}, {"secrecy", orElse(enumText(t.GetSecrecy()), "none")},
 		{"open data", orElse(enumText(t.GetOpenData()), "no")}, {"format", t.GetFormat()},
-		{"electronic", yesNo(t.GetElectronicCertificate(), "electronic certificate", "")},
+		{"certificates", yesNo(t.GetElectronicCertificate(), "electronic", "")},
 		{"update cycle", enumText(t.GetUpdateCycle())}, {"delivery", joined(t.GetDeliveryModes())},
 		{"signature", yesNo(t.GetSignatureRequired(), "required", "optional")}, {"partition", itoa(t.GetPartition())},
 		{"state", topicState(t)}, {"next", orElse(next.what, "nothing")}, {"by whom", next.whom},
