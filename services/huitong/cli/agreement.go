@@ -6,36 +6,34 @@ import (
 	"github.com/spf13/cobra"
 
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
-	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	"github.com/huitong-bus/huitong/sdk"
 )
 
 func (a *app) grantRequest() *cobra.Command {
-	g := &accessv1.Grant{}
-	var modes []string
-	var scope, key, id string
+	var t termFlags
+	var key, id string
 	c := &cobra.Command{
 		Use:   "request TOPIC --person-key FILE",
 		Short: "Ask the provider of a topic for a grant, as a handler of the department that is to use it",
 		Long: `Requests a grant. The department's head then approves it (huitong grant approve), and the
 provider's clock runs. With --grant it requests that grant's next version: with what was
-missing, changed, or for a longer period; what is agreed is in force until then.`,
+missing, changed, or for a longer period; what is agreed is in force until then. The
+consumer is one's own department if none is named, and a grant begins on the day of the
+agreement.
+` + termsFile,
 		Example: `  huitong grant request marriage --person-key handler.key --basis 社会救助暂行办法第五十八条 \
       --scenario 困难补贴审核 --fields certificate_number,state --service-item 000115004000 --valid-until 2027-12-31`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
-			var err error
-			if g.DeliveryModes, err = enumValues[cataloguev1.DeliveryMode]("--mode", modes); err != nil {
-				return err
-			}
-			if g.Scope, err = enumValue[accessv1.GrantScope]("--scope", scope); err != nil {
+			g, err := t.grant(args[0])
+			if err != nil {
 				return err
 			}
 			person, err := sdk.LoadPersonKey(key)
 			if err != nil {
 				return err
 			}
-			if g.Topic = args[0]; g.Consumer == "" {
+			if g.Consumer == "" {
 				g.Consumer = c.Participant()
 			}
 			got, err := c.RequestGrant(ctx, id, g, person)
@@ -45,21 +43,10 @@ missing, changed, or for a longer period; what is agreed is in force until then.
 			return a.stepped(got, "grant %s version %d requested; the head approves it next", got.GetId(), got.GetVersion())
 		}),
 	}
+	t.add(c)
 	f := c.Flags()
 	f.StringVar(&key, "person-key", "", "key file of the handler")
 	f.StringVar(&id, "grant", "", "an existing grant, of which this is the next version")
-	f.StringVar(&g.Consumer, "consumer", "", "the department's own code if not given; one of its systems CODE/SYSTEM, or group:ID")
-	f.StringSliceVar(&g.Fields, "fields", nil, "names of the contract's top-level fields that may leave")
-	f.StringVar(&g.Basis, "basis", "", "law, regulation or duty")
-	f.StringVar(&g.Scenario, "scenario", "", "what it is used for")
-	f.StringSliceVar(&g.ServiceItems, "service-item", nil, "service item codes")
-	f.StringSliceVar(&modes, "mode", []string{"query"}, "subscribe, query, check")
-	f.StringVar(&g.StandingPurpose, "standing-purpose", "", "for subscriptions: the purpose they stand on")
-	f.StringVar(&g.StandingLegalBasis, "standing-legal-basis", "", "for subscriptions: the legal basis they stand on")
-	f.StringVar(&scope, "scope", "all-subjects", "all-subjects or enrolled-subjects")
-	f.StringVar(&g.ValidFrom, "valid-from", "", "first day; the day of the agreement if not given")
-	f.StringVar(&g.ValidUntil, "valid-until", "", "last day; open if not given")
-	f.Uint64Var(&g.DailyLimit, "daily-limit", 0, "queries a day; no limit if 0")
 	_ = c.MarkFlagRequired("person-key")
 	return c
 }
