@@ -21,6 +21,31 @@ func (c *Contract) Estimator(variable string, n, each uint64) celcost.Estimator 
 	return &listSizes{variable: variable, n: n, each: each, one: sizes{message: c.inner, shape: &shape{layouts: c.layouts}}}
 }
 
+// RecordEstimator is Estimator for a variable that is one record.
+func (c *Contract) RecordEstimator(variable string) celcost.Estimator {
+	return &recordSizes{variable: variable, one: sizes{message: c.inner, shape: &shape{layouts: c.layouts}}}
+}
+
+// recordSizes are the sizes of one record.
+type recordSizes struct {
+	variable string
+	one      sizes
+}
+
+// EstimateSize implements celcost.Estimator.
+func (s *recordSizes) EstimateSize(n celcost.AstNode) *celcost.SizeEstimate {
+	path := n.Path()
+	if len(path) == 0 || path[0] != s.variable {
+		return nil
+	}
+	return s.one.EstimateSize(atPath{n, append([]string{"this"}, path[1:]...)})
+}
+
+// EstimateCallCost implements celcost.Estimator.
+func (s *recordSizes) EstimateCallCost(string, string, *celcost.AstNode, []celcost.AstNode) *celcost.CallEstimate {
+	return nil
+}
+
 // listSizes are the sizes of a list of records.
 type listSizes struct {
 	variable string

@@ -61,6 +61,12 @@ type Documents interface {
 	Of(ctx context.Context, system string, ids [][]byte) ([]*ledgerv1.Document, error)
 }
 
+// ContentCheck looks closer at the content of a PUT that its contract allows. It
+// is safe for concurrent use. A fault refuses the record.
+type ContentCheck interface {
+	Check(payload []byte) error
+}
+
 // Intake is the publishing side of the exchange.
 type Intake struct {
 	Journal  *journal.Journal
@@ -69,7 +75,9 @@ type Intake struct {
 	Refusals Refuser
 	Keys     Keys
 	// Documents are what a publication may name; without it, none.
-	Documents      Documents
+	Documents Documents
+	// Checks are what a contract cannot say of its records, by its name.
+	Checks         map[string]ContentCheck
 	MaxRecords     int
 	MaxRecordBytes int
 	MaxCallBytes   int

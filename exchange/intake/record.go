@@ -198,6 +198,11 @@ func (c *check) content(p *exchangev1.Publication, t *topicCheck, r *journal.Rec
 	if err != nil {
 		return err
 	}
+	if closer := c.in.Checks[l.contract.Name()]; closer != nil {
+		if err := closer.Check(payload); err != nil {
+			return err
+		}
+	}
 	commitment, err := l.verify.Commitment(p.Secret, payload)
 	if err != nil {
 		return fault.Field("content", "malformed", "%v", err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -49,11 +50,14 @@ func (c *Check) Answer(ctx context.Context, payloads [][]byte, threshold int64, 
 		}
 		records[i] = m
 	}
+	return run(ctx, c.program, map[string]any{varRecords: records, varThreshold: threshold, varToday: today})
+}
+
+// run evaluates a program, within the deadline.
+func run(ctx context.Context, program cel.Program, variables map[string]any) (bool, error) {
 	bounded, stop := context.WithTimeout(ctx, deadline)
 	defer stop()
-	out, _, err := c.program.ContextEval(bounded, map[string]any{
-		varRecords: records, varThreshold: threshold, varToday: today,
-	})
+	out, _, err := program.ContextEval(bounded, variables)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:

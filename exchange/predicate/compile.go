@@ -8,6 +8,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	celcost "cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
@@ -48,95 +49,124 @@ var base = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
+// expression is one expression, and what it is asked over.
+type expression struct {
+	text      string
+	contract  *contract.Contract
+	variables []cel.EnvOption
+	sizes     celcost.Estimator
+	limit     uint64
+	over      string // what the cost is estimated over, for people
+	// reads hears of each field of a record that the expression selects.
+	reads func(field string)
+}
+
+// record is the CEL type of a contract's records.
+func record(k *contract.Contract) *cel.Type { return cel.ObjectType(string(k.Inner().FullName())) }
+
 // program compiles a check's expression and refuses one that reads or costs more
 // than it may.
 func (v *verdict) program(check *accessv1.GrantCheck, k *contract.Contract) cel.Program {
-	fail := func(err error) cel.Program {
-		v.add("predicate", "check.predicate", firstLine(contract.OwnText(err.Error())))
-		return nil
-	}
-	record := cel.ObjectType(string(k.Inner().FullName()))
-	opts := []cel.EnvOption{
-		cel.Types(dynamicpb.NewMessage(k.Inner())), cel.Container(string(k.Inner().ParentFile().Package())),
-		cel.Variable(varRecords, cel.ListType(record)),
+	e := expression{
+		text: check.Predicate, contract: k, limit: MaxCost, over: strconv.Itoa(MaxRecords) + " records",
+		variables: []cel.EnvOption{cel.Variable(varRecords, cel.ListType(record(k)))},
+		sizes:     k.Estimator(varRecords, MaxRecords, MaxBytes/MaxRecords),
+		reads: func(field string) {
+			if !slices.Contains(check.Fields, field) {
+				v.add("predicate", "check.fields", "reads the field "+field+", which the check does not name")
+			}
+		},
 	}
 	if len(check.Thresholds) > 0 {
-		opts = append(opts, cel.Variable(varThreshold, cel.IntType))
+		e.variables = append(e.variables, cel.Variable(varThreshold, cel.IntType))
+	}
+	p, used := v.compile(&e)
+	if len(check.Thresholds) > 0 && p != nil && !used[varThreshold] {
+		v.add("predicate", "check.threshold", "does not use the threshold that the caller chooses")
+	}
+	return p
+}
+
+// compile makes an expression ready, and says which variables it uses; nil if
+// something is wrong with it.
+func (v *verdict) compile(e *expression) (cel.Program, map[string]bool) {
+	fail := func(err error) (cel.Program, map[string]bool) {
+		v.add("predicate", "check.predicate", firstLine(contract.OwnText(err.Error())))
+		return nil, nil
 	}
 	shared, err := base()
 	if err != nil {
 		return fail(err)
 	}
-	in, err := shared.Extend(opts...)
+	inner := e.contract.Inner()
+	in, err := shared.Extend(append(e.variables, cel.Types(dynamicpb.NewMessage(inner)), cel.Container(string(inner.ParentFile().Package())))...)
 	if err != nil {
 		return fail(err)
 	}
-	checked, issues := in.Compile(check.Predicate)
+	checked, issues := in.Compile(e.text)
 	if issues.Err() != nil {
 		return fail(issues.Err())
 	}
 	if checked.OutputType() != cel.BoolType {
 		v.add("predicate", "check.predicate", "gives no bool")
-		return nil
+		return nil, nil
 	}
-	v.look(check, checked, record)
+	used := v.look(e, checked)
 	if v.bad() {
-		return nil
+		return nil, nil
 	}
-	v.cost(in, checked, k)
+	v.cost(e, in, checked)
 	if v.bad() {
-		return nil
+		return nil, nil
 	}
 	p, err := in.Program(checked,
-		cel.CostLimit(MaxCost), cel.CostTracking(runtimeCosts{}), cel.InterruptCheckFrequency(interruptEvery))
+		cel.CostLimit(e.limit), cel.CostTracking(runtimeCosts{}), cel.InterruptCheckFrequency(interruptEvery))
 	if err != nil {
 		return fail(err)
 	}
-	return p
+	return p, used
 }
 
 // cost refuses an expression that may cost too much.
-func (v *verdict) cost(in *cel.Env, checked *cel.Ast, k *contract.Contract) {
-	cost, err := in.EstimateCost(checked, &staticCosts{k.Estimator(varRecords, MaxRecords, MaxBytes/MaxRecords)})
+func (v *verdict) cost(e *expression, in *cel.Env, checked *cel.Ast) {
+	cost, err := in.EstimateCost(checked, &staticCosts{e.sizes})
 	switch {
 	case err != nil:
 		v.add("predicate", "check.predicate", "its cost cannot be estimated")
-	case cost.Max > MaxCost:
-		v.add("predicate", "check.cost", "may cost "+strconv.FormatUint(cost.Max, 10)+" steps over "+strconv.Itoa(MaxRecords)+
-			" records, the limit is "+strconv.Itoa(MaxCost)+"; go over records fewer times, or bound the contract's lists with max_items and its texts with max_len")
+	case cost.Max > e.limit:
+		v.add("predicate", "check.cost", "may cost "+strconv.FormatUint(cost.Max, 10)+" steps over "+e.over+
+			", the limit is "+strconv.FormatUint(e.limit, 10)+"; go over lists fewer times, or bound the contract's lists with max_items and its texts with max_len")
 	}
 }
 
-// look refuses an expression that selects a field of a record that the check does
-// not name, that hides the type of what it selects from, that makes messages, or
-// that nests macros too deep.
-func (v *verdict) look(check *accessv1.GrantCheck, checked *cel.Ast, record *cel.Type) {
+// look tells which fields of a record and which variables an expression uses. It
+// refuses one that hides the type of what it selects from, that makes messages,
+// or that nests macros too deep.
+func (v *verdict) look(e *expression, checked *cel.Ast) (used map[string]bool) {
 	native := checked.NativeRep()
-	used := false
-	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		switch e.Kind() {
+	used = map[string]bool{}
+	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(at ast.Expr) {
+		switch at.Kind() {
 		case ast.IdentKind:
-			used = used || e.AsIdent() == varThreshold
+			used[at.AsIdent()] = true
 		case ast.StructKind:
 			v.add("predicate", "check.predicate", "makes a message; a predicate only reads")
 		case ast.CallKind:
-			v.compares(native, e.AsCall())
+			v.compares(native, at.AsCall())
 		case ast.SelectKind:
-			s := e.AsSelect()
+			s := at.AsSelect()
 			switch t := native.GetType(s.Operand().ID()); {
 			case t.Kind() == types.DynKind || t.Kind() == types.AnyKind:
 				v.add("predicate", "check.fields", "selects a field of a value whose type is not known beforehand")
-			case t.IsExactType(record) && !slices.Contains(check.Fields, s.FieldName()):
-				v.add("predicate", "check.fields", "reads the field "+s.FieldName()+", which the check does not name")
+			case t.IsExactType(record(e.contract)):
+				e.reads(s.FieldName())
 			}
 		}
 	}))
 	if nesting(ast.NavigateAST(native)) > maxNesting {
 		v.add("predicate", "check.cost", "has more than "+strconv.Itoa(maxNesting)+" macros within each other")
 	}
-	if len(check.Thresholds) > 0 && !used {
-		v.add("predicate", "check.threshold", "does not use the threshold that the caller chooses")
-	}
+	return used
 }
 
 // compares refuses comparing what has no bounded size: messages, and lists.

@@ -29,6 +29,8 @@
 // over MaxRecords records of MaxBytes is estimated from the contract when it is
 // agreed and is at most MaxCost, it is counted while it runs, and a deadline
 // stands behind that. And what it says of a failure holds nothing of a record.
+//
+// A Condition is the same over one record, r.
 package predicate
 
 import (

@@ -1,0 +1,120 @@
+package reuse_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/reuse"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// topics lists a catalogue with what an item may name, and what not.
+func topics(t *testing.T) *catalog.Catalogue {
+	t.Helper()
+	x := catalogtest.New(t)
+	civil := x.Enrol(catalogtest.Civil, "registry")
+	list := func(name, contract string, class cataloguev1.SharingClass, items ...*cataloguev1.TopicItem) {
+		_, _, err := x.Catalogue.CreateTopic(t.Context(), x.ByOperator(), &cataloguev1.Topic{
+			Name: name, Title: name, Provider: catalogtest.Civil, Contract: contract, SharingClass: class,
+			Conditions: "按授权使用", LegalBasis: "《政务数据共享条例》第十四条", Items: items,
+		})
+		must(t, err)
+	}
+	const conditional, never = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED
+	list("disability", "huitong.records.v1.Disability", conditional)
+	list("income", "huitong.records.v1.Income", conditional, &cataloguev1.TopicItem{
+		Name: "payer_name", SharingClass: never, Sensitivity: 4,
+	})
+	list("certificate", "huitong.records.v1.Certificate", conditional)
+	list("adoption", "huitong.records.v1.Certificate", never)
+	list("service-items", reuse.ItemContract, cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL)
+	list("old", "huitong.records.v1.Disability", conditional)
+	_, _, err := x.Catalogue.WithdrawTopic(t.Context(), x.ByOperator(), "old", "不再提供")
+	must(t, err)
+	_, _, err = x.Catalogue.CreateTopic(t.Context(), catalog.Change{Actor: civil.Caller}, &cataloguev1.Topic{
+		Name: "draft", Title: "草稿", Provider: catalogtest.Civil, Contract: "huitong.records.v1.Disability", SharingClass: conditional, Conditions: "按授权使用",
+	})
+	must(t, err)
+	return x.Catalogue
+}
+
+func asking(evidence ...*recordsv1.Evidence) *recordsv1.ServiceItem {
+	return &recordsv1.ServiceItem{Materials: []*recordsv1.ItemMaterial{{}, {Evidence: evidence}}}
+}
+
+func TestEvidenceThatCouldNeverBeFoundIsRefused(t *testing.T) {
+	in := topics(t)
+	for _, c := range []struct {
+		topic, condition string
+		rule, says       string
+	}{
+		{"nothing", "", "evidence.topic", "no published topic"},
+		{"draft", "", "evidence.topic", "no published topic"},
+		{"old", "", "evidence.topic", "no published topic"},
+		{"adoption", "", "evidence.topic", "not shared"},
+		{"service-items", "", "evidence.topic", "about nobody"},
+		{"disability", "r.levl == 1", "evidence.condition", "levl"},
+		{"disability", "r.grade", "evidence.condition", "gives no bool"},
+		{"disability", "grade == 1", "evidence.condition", "grade"},
+		{"disability", "r == r", "evidence.condition", "compares whole records"},
+		{"disability", "r.grade ==", "evidence.condition", "Syntax error"},
+		{"disability", `r.certificate_number.matches("^9")`, "evidence.condition", "matches"},
+		{"disability", strings.Repeat("(", 500), "evidence.condition", ""},
+		{"disability", `r.certificate_number == "` + strings.Repeat("9", 1000) + `"`, "evidence.condition", "more than 1000 bytes"},
+		{"certificate", "r.face_items.all(a, r.face_items.all(b, a.value.contains(b.value)))", "evidence.condition", "may cost"},
+		{"income", `r.payer_name != ""`, "evidence.condition", "not shared"},
+	} {
+		got, err := reuse.CheckItem(asking(&recordsv1.Evidence{Topic: "disability"}, &recordsv1.Evidence{Topic: c.topic, Condition: c.condition}), in, &reuse.Conditions{})
+		must(t, err)
+		field := "materials[1].evidence[1]." + strings.TrimPrefix(c.rule, "evidence.")
+		if len(got) != 1 || got[0].Field != field || got[0].Rule != c.rule || !strings.Contains(got[0].Message, c.says) {
+			t.Errorf("%s %.40s: %+v", c.topic, c.condition, got)
+		}
+	}
+}
+
+func TestGoodEvidenceIsAccepted(t *testing.T) {
+	in := topics(t)
+	item := asking(&recordsv1.Evidence{Topic: "disability", Condition: "r.grade == 1u || r.grade == 2u"}, &recordsv1.Evidence{Topic: "income", Condition: "r.period_until >= today"})
+	if got, err := reuse.CheckItem(item, in, &reuse.Conditions{}); err != nil || len(got) != 0 {
+		t.Errorf("%+v %v", got, err)
+	}
+	gone := asking(&recordsv1.Evidence{Topic: "old"})
+	gone.State = recordsv1.ItemState_ITEM_STATE_ABOLISHED
+	if got, err := reuse.CheckItem(gone, in, &reuse.Conditions{}); err != nil || len(got) != 0 {
+		t.Errorf("cannot be abolished: %+v %v", got, err)
+	}
+}
+
+// TestAllIsSaidAtOnce: who mends an item is not sent back for each mistake.
+func TestAllIsSaidAtOnce(t *testing.T) {
+	in := topics(t)
+	check := &reuse.ItemCheck{Topics: in, Conditions: &reuse.Conditions{}}
+	item := asking(&recordsv1.Evidence{Topic: "nothing"}, &recordsv1.Evidence{Topic: "disability", Condition: "r.levl == 1"})
+	payload, err := proto.Marshal(item)
+	must(t, err)
+	var f *fault.Error
+	if err := check.Check(payload); !errors.As(err, &f) || f.Kind != fault.Invalid || len(f.Violations) != 2 {
+		t.Errorf("%+v", err)
+	}
+	for range 200 {
+		item.Materials = append(item.Materials, item.Materials[1])
+	}
+	if got, err := reuse.CheckItem(item, in, &reuse.Conditions{}); err != nil || len(got) != 64 {
+		t.Errorf("%d %v", len(got), err)
+	}
+}
