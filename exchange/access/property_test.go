@@ -25,6 +25,9 @@ type situation struct {
 // mayRead states who may do what, in plain words, without looking at the table of
 // rules: this is what the regulation and the design ask for.
 func (s situation) mayRead() bool {
+	if s.action == access.Status {
+		return !s.withdrawn // whoever is enrolled and holds a certificate in hand
+	}
 	department := s.who == "provider" || s.who == "consumer" || s.who == "other"
 	if !department || s.withdrawn {
 		return false
@@ -84,7 +87,7 @@ func (s situation) facts() (f access.Facts, number string) {
 var (
 	everyWho    = []string{"provider", "consumer", "other", "operator", "auditor"}
 	everyGrant  = []string{"none", "active", "suspended", "terminated", "requested", "expired", "early", "bare"}
-	everyAction = []access.Action{access.Publish, access.Subscribe, access.Deliver, access.Peek, access.Query, access.Check}
+	everyAction = []access.Action{access.Publish, access.Subscribe, access.Deliver, access.Peek, access.Query, access.Check, access.Status}
 	everyCase   = []string{"open", "unknown", "closed", "item", "subject", "none"}
 	everyClass  = []cataloguev1.SharingClass{unconditional, conditional, notShared}
 )

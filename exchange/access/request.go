@@ -31,6 +31,8 @@ const (
 	Check Action = "check"
 	// Peek shows a dead letter to the subscriber's staff.
 	Peek Action = "peek"
+	// Status asks how a record stands whose key the caller knows.
+	Status Action = "status"
 	// ReadLedger lists, watches or opens ledger entries.
 	ReadLedger Action = "ledger"
 	// ExportLedger takes all leaves of the ledger.

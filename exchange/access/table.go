@@ -41,10 +41,11 @@ var asked = [steps]string{
 	"the records, and the use of the grant so far",
 }
 
-// The actions on records of a topic; those that let records leave; those that
-// have no case and rest on a grant's standing purpose; those made for a case; and
-// those by an official.
+// The actions that name a topic, and those of them on records by departments;
+// those that let records leave; those that have no case and rest on a grant's
+// standing purpose; those made for a case; and those by an official.
 var (
+	ofTopic    = []Action{Publish, Subscribe, Deliver, Query, Check, Peek, Status}
 	onTopic    = []Action{Publish, Subscribe, Deliver, Query, Check, Peek}
 	reading    = []Action{Subscribe, Deliver, Query, Check, Peek}
 	standing   = []Action{Subscribe, Deliver, Peek}
@@ -69,13 +70,13 @@ var table = []rule{
 	{"role.auditor", fault.Denied, ofRequest, []Action{ExportLedger}, func(q *question, _ *Grant) bool {
 		return !q.Caller.Roles.Has(identity.Auditor)
 	}, "the whole ledger is for auditors; use a system that is enrolled as one, or read the entries that you are party to"},
-	{"topic.unknown", fault.NotFound, ofRequest, onTopic, func(q *question, _ *Grant) bool {
+	{"topic.unknown", fault.NotFound, ofRequest, ofTopic, func(q *question, _ *Grant) bool {
 		return q.topic == nil
 	}, "the catalogue has no such topic; list those that there are"},
-	{"topic.withdrawn", fault.Denied, ofRequest, onTopic, func(q *question, _ *Grant) bool {
+	{"topic.withdrawn", fault.Denied, ofRequest, ofTopic, func(q *question, _ *Grant) bool {
 		return q.topic.State == cataloguev1.TopicState_TOPIC_STATE_WITHDRAWN
 	}, "the topic was withdrawn; ask its provider what took its place"},
-	{"topic.unpublished", fault.Denied, ofRequest, onTopic, func(q *question, _ *Grant) bool {
+	{"topic.unpublished", fault.Denied, ofRequest, ofTopic, func(q *question, _ *Grant) bool {
 		return !q.topic.Active()
 	}, "the topic is not published yet; submit it, and let the operator review it"},
 	{"topic.reserved", fault.Denied, ofRequest, []Action{Publish}, func(q *question, _ *Grant) bool {
@@ -167,6 +168,7 @@ var table = []rule{
 	{"check.cost", fault.Denied, ofRecords, nil, nil, "the check takes too long over these records; the two sides have to agree a simpler one"},
 	{"check.failed", fault.Denied, ofRecords, nil, nil, "the check cannot be computed over these records; ask the provider, or agree a check that allows for what is missing"},
 	{"check.thresholds", fault.Denied, ofRecords, nil, nil, "as many thresholds of the check were asked about the subject in this case as may be; ask one of these again"},
+	{"status.limit", fault.Denied, ofRecords, nil, nil, "the participant asked how certificates stand as often as it may in an hour; wait for the next, or have the operator set another limit"},
 	{"grant.daily_limit", fault.Denied, ofRecords, nil, nil, "the grant's queries and checks of today are used up; wait until tomorrow, or have a larger limit agreed"},
 }
 

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -19,26 +20,54 @@ const certificateRoot = "1.2.156.3005.2."
 // codes of type and issuer are not checked for themselves: real certificates
 // carry codes older than the rules for them.
 func CheckCertificateID(id string) error {
-	rest, ok := strings.CutPrefix(id, certificateRoot)
+	p, ok := partsOfCertificate(id)
 	if !ok {
 		return errCertificateForm
 	}
-	kind, rest, _ := strings.Cut(rest, ".")
-	issuer, rest, _ := strings.Cut(rest, ".")
-	serial, rest, _ := strings.Cut(rest, ".")
-	version, check, ok := strings.Cut(rest, ".")
-	if !ok || len(kind) != 21 || len(issuer) != 18 || serial == "" || len(serial) > 64 ||
-		len(version) != 3 || len(check) != 1 || !digits(version) || !digits(kind[18:]) {
-		return errCertificateForm
-	}
-	want := certificateCheck(kind, issuer, serial, version)
+	want := certificateCheck(p.kind, p.issuer, p.serial, p.version)
 	if want == 0 {
 		return errCertificateForm
 	}
-	if want != check[0] {
+	if want != p.check[0] {
 		return errCertificateCheck
 	}
 	return nil
+}
+
+// certificateParts are the parts of an identifier behind its root.
+type certificateParts struct{ kind, issuer, serial, version, check string }
+
+// partsOfCertificate takes an identifier apart, if it has the form of one.
+func partsOfCertificate(id string) (p certificateParts, ok bool) {
+	rest, ok := strings.CutPrefix(id, certificateRoot)
+	if !ok {
+		return p, false
+	}
+	p.kind, rest, _ = strings.Cut(rest, ".")
+	p.issuer, rest, _ = strings.Cut(rest, ".")
+	p.serial, rest, _ = strings.Cut(rest, ".")
+	p.version, p.check, ok = strings.Cut(rest, ".")
+	return p, ok && len(p.kind) == 21 && len(p.issuer) == 18 && p.serial != "" && len(p.serial) <= 64 &&
+		len(p.version) == 3 && len(p.check) == 1 && digits(p.version) && digits(p.kind[18:])
+}
+
+// CertificateVersion gives the version that an identifier says, from 1; 0 if it
+// is not well formed.
+func CertificateVersion(id string) uint32 {
+	p, ok := partsOfCertificate(id)
+	if !ok {
+		return 0
+	}
+	n, _ := strconv.ParseUint(p.version, 10, 32)
+	return uint32(n)
+}
+
+// SameCertificate says whether two well-formed identifiers are versions of one
+// certificate.
+func SameCertificate(a, b string) bool {
+	p, ok := partsOfCertificate(a)
+	q, also := partsOfCertificate(b)
+	return ok && also && p.kind == q.kind && p.issuer == q.issuer && p.serial == q.serial
 }
 
 // CertificateID puts an identifier together and computes its check character;

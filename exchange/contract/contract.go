@@ -69,6 +69,9 @@ func (c *Contract) KeyField() uint32 { return uint32(c.options.key[0].Number()) 
 // AboutNobody says that records have no subjects.
 func (c *Contract) AboutNobody() bool { return c.options.raw.GetAboutNobody() }
 
+// StatusByKey says that whoever knows a record's key may ask how it stands.
+func (c *Contract) StatusByKey() bool { return c.options.raw.GetStatusByKey() }
+
 // DescriptorSet is the serialised google.protobuf.FileDescriptorSet of the
 // contract in its canonical form: equal contracts have equal bytes, and Compile
 // reads it back. The caller does not change it.

@@ -46,6 +46,12 @@ func (c *checker) permission(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) (
 		return k.PersonCommitment, k.CaseCommitment, errors.Join(
 			consents(o, k.ConsentCommitments), text(errAnswer, verify.Answer, o.Secret, o.Answer, k.AnswerCommitment),
 			c.lookedAt(e.Index, o, k.DetailsCommitment))
+	case *ledgerv1.LedgerEntry_StatusAsked:
+		a := b.StatusAsked
+		if !bytes.Equal(a.QuestionCommitment, question(o)) {
+			return nil, nil, errQuestion
+		}
+		return nil, nil, text(errAnswer, verify.Answer, o.Secret, o.Answer, a.AnswerCommitment)
 	case *ledgerv1.LedgerEntry_Enrolled:
 		n := b.Enrolled
 		return n.PersonCommitment, nil, errors.Join(subjects(o, n.SubjectCommitments...), cases(o, n.CaseCommitments))

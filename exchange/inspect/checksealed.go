@@ -167,7 +167,7 @@ func needsOpening(e *ledgerv1.LedgerEntry) bool {
 		*ledgerv1.LedgerEntry_CaseOpened, *ledgerv1.LedgerEntry_CaseClosed, *ledgerv1.LedgerEntry_ConsentGiven, *ledgerv1.LedgerEntry_ConsentRevoked,
 		*ledgerv1.LedgerEntry_Representation, *ledgerv1.LedgerEntry_Checked, *ledgerv1.LedgerEntry_Enrolled,
 		*ledgerv1.LedgerEntry_Disputed, *ledgerv1.LedgerEntry_DisputeAnswered,
-		*ledgerv1.LedgerEntry_DocumentStored, *ledgerv1.LedgerEntry_DocumentReturned:
+		*ledgerv1.LedgerEntry_DocumentStored, *ledgerv1.LedgerEntry_DocumentReturned, *ledgerv1.LedgerEntry_StatusAsked:
 		return true
 	case *ledgerv1.LedgerEntry_Refused:
 		return len(b.Refused.PersonCommitment)+len(b.Refused.CaseCommitment) > 0

@@ -80,6 +80,8 @@ func viewOf(caller *identity.Caller, auditor bool, e *ledgerv1.LedgerEntry) view
 			return answer // and neither which records it rests on nor how many
 		}
 		return choose(auditor, b.Checked.Provider == caller.Participant, part)
+	case *ledgerv1.LedgerEntry_StatusAsked:
+		return choose(own || auditor, false, nothing)
 	case *ledgerv1.LedgerEntry_Enrolled:
 		own = participantOf(b.Enrolled.Consumer) == caller.Participant
 		return choose(own || auditor, false, nothing)

@@ -11,7 +11,7 @@ import (
 var Kinds = []string{
 	"published", "released", "received", "refused", "queried", "changed", "certificate", "erased", "read",
 	"stepped", "person", "case_opened", "case_closed", "consent_given", "consent_revoked", "representation", "checked", "enrolled",
-	"disputed", "dispute_answered", "snapshot_begun", "snapshot_ended", "document_stored", "document_returned",
+	"disputed", "dispute_answered", "snapshot_begun", "snapshot_ended", "document_stored", "document_returned", "status_asked",
 }
 
 // facts is what the index knows of an entry from its leaf.
@@ -76,6 +76,8 @@ func (f *facts) permission(e *ledgerv1.LedgerEntry) {
 		f.exchanged("checked", b.Checked)
 	case *ledgerv1.LedgerEntry_Enrolled:
 		f.exchanged("enrolled", b.Enrolled)
+	case *ledgerv1.LedgerEntry_StatusAsked:
+		f.exchanged("status_asked", b.StatusAsked)
 	case *ledgerv1.LedgerEntry_Disputed:
 		f.exchanged("disputed", b.Disputed)
 	case *ledgerv1.LedgerEntry_DisputeAnswered:

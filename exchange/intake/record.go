@@ -141,6 +141,8 @@ func (c *check) envelope(p *exchangev1.Publication, t *catalog.Topic) error {
 		return fault.Field("reason", "reason.required", "is required to revoke, cancel or erase")
 	case p.Successor != "" && p.Operation != ledgerv1.Operation_OPERATION_SUPERSEDE:
 		return fault.Field("successor", "successor.unexpected", "goes with SUPERSEDE only")
+	case contract.SameCertificate(p.Key, p.Successor) && contract.CertificateVersion(p.Successor) <= contract.CertificateVersion(p.Key):
+		return fault.Field("successor", "successor.version", "is no later version of the same certificate; name the identifier with the higher version")
 	case p.SourceVersion > 1<<62 || p.IfIndexPlusOne > 1<<62:
 		return fault.Field("source_version", "number.range", "is too large")
 	case !utf8.ValidString(p.Key) || !utf8.ValidString(p.Reason) || !utf8.ValidString(p.Successor):

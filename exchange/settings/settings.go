@@ -47,6 +47,7 @@ func Defaults() *accessv1.Settings {
 			{Kind: "catalogue.review", Days: 2, Basis: "政务数据共享条例第十七条"},
 		},
 		MaxOpenRequests: 100, MaxThresholds: 3, MaxRemovedPercent: 10, AfterTheFactHours: 24,
+		MaxStatusQuestions: 300,
 	}
 }
 
@@ -71,7 +72,10 @@ type Settings struct {
 	// AfterTheFact is how long after the application a case counts as opened after
 	// the fact.
 	AfterTheFact time.Duration
-	Calendar     *calendar.Calendar
+	// MaxStatusQuestions bounds how often a participant asks in an hour how
+	// certificates stand.
+	MaxStatusQuestions int
+	Calendar           *calendar.Calendar
 
 	terms   map[string]Term
 	message *accessv1.Settings
@@ -91,7 +95,7 @@ func newSettings(m *accessv1.Settings, c *calendar.Calendar) *Settings {
 	s := &Settings{
 		MaxOpenRequests: int(m.MaxOpenRequests), MaxThresholds: int(m.MaxThresholds),
 		MaxRemovedPercent: int(m.MaxRemovedPercent), AfterTheFact: time.Duration(m.AfterTheFactHours) * time.Hour,
-		Calendar: c, terms: map[string]Term{}, message: m,
+		MaxStatusQuestions: int(m.MaxStatusQuestions), Calendar: c, terms: map[string]Term{}, message: m,
 	}
 	for _, d := range m.Deadlines {
 		s.terms[d.Kind] = Term{Days: int(d.Days), Extension: int(d.Extension), Basis: d.Basis}
@@ -116,7 +120,17 @@ func Read(ctx context.Context, tx store.Tx) (*Settings, error) {
 	if m == nil {
 		m = Defaults()
 	}
-	return newSettings(m, c), nil
+	return newSettings(completed(m), c), nil
+}
+
+// completed fills in the defaults of what there was no setting of yet when the
+// operator set the others.
+func completed(m *accessv1.Settings) *accessv1.Settings {
+	full := proto.CloneOf(m)
+	if full.MaxStatusQuestions == 0 {
+		full.MaxStatusQuestions = Defaults().MaxStatusQuestions
+	}
+	return full
 }
 
 // Stored reads what the operator set; nil if nothing.
@@ -184,6 +198,7 @@ func Check(s *accessv1.Settings) error {
 		{"max_thresholds", s.GetMaxThresholds(), maxNumber},
 		{"max_removed_percent", s.GetMaxRemovedPercent(), 100},
 		{"after_the_fact_hours", s.GetAfterTheFactHours(), maxHours},
+		{"max_status_questions", s.GetMaxStatusQuestions(), maxRequests},
 	} {
 		if bound.value == 0 || bound.value > bound.most {
 			return fault.Field("settings."+bound.field, "settings."+bound.field, "is 1 to %d", bound.most)

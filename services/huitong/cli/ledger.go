@@ -190,6 +190,8 @@ func whatOfPermission(e *ledgerv1.LedgerEntry) string {
 		return fmt.Sprintf("entry %d on %s", b.Disputed.GetIndex(), b.Disputed.GetTopic())
 	case *ledgerv1.LedgerEntry_DisputeAnswered:
 		return fmt.Sprintf("dispute of entry %d on %s: %s", b.DisputeAnswered.GetDispute(), b.DisputeAnswered.GetTopic(), b.DisputeAnswered.GetOutcome())
+	case *ledgerv1.LedgerEntry_StatusAsked:
+		return "how a record of " + b.StatusAsked.GetTopic() + " stands"
 	case *ledgerv1.LedgerEntry_SnapshotBegun:
 		return "a full load of " + b.SnapshotBegun.GetTopic()
 	case *ledgerv1.LedgerEntry_SnapshotEnded:

@@ -29,6 +29,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/notice"
 	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/snapshot"
+	"github.com/huitong-bus/huitong/exchange/status"
 	"github.com/huitong-bus/huitong/exchange/store"
 	"github.com/huitong-bus/huitong/exchange/subscription"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
@@ -273,6 +274,10 @@ func (n *Node) openServer() error {
 	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
 	exchangev1.RegisterEnrolmentServiceServer(n.server, &rpc.EnrolmentService{Subscriptions: n.subscriptions})
 	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
+	exchangev1.RegisterStatusServiceServer(n.server, &rpc.StatusService{Statuses: &status.Statuses{
+		DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
+		Keyring: n.Identity.Keyring, Settings: n.Catalogue, Clock: n.Clock,
+	}})
 	exchangev1.RegisterSnapshotServiceServer(n.server, &rpc.SnapshotService{Loads: n.loads})
 	exchangev1.RegisterDocumentServiceServer(n.server, &rpc.DocumentService{Documents: n.Documents})
 	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())

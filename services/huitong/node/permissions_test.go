@@ -145,6 +145,7 @@ type clientsOf struct {
 	ledgerv1.LedgerServiceClient
 	exchangev1.SnapshotServiceClient
 	exchangev1.CorrectionServiceClient
+	exchangev1.StatusServiceClient
 	accessv1.DeadlineServiceClient
 	cataloguev1.PersonServiceClient
 	cataloguev1.GroupServiceClient
@@ -158,6 +159,7 @@ func over(c grpc.ClientConnInterface) clientsOf {
 		accessv1.NewConsentServiceClient(c), accessv1.NewRepresentationServiceClient(c), accessv1.NewIdentityProviderServiceClient(c), ledgerv1.NewLedgerServiceClient(c),
 		exchangev1.NewSnapshotServiceClient(c),
 		exchangev1.NewCorrectionServiceClient(c),
+		exchangev1.NewStatusServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
 		cataloguev1.NewPersonServiceClient(c), cataloguev1.NewGroupServiceClient(c), exchangev1.NewDocumentServiceClient(c),
 	}
@@ -416,6 +418,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.personRows()...)
 	rows = append(rows, p.catalogueRows()...)
 	rows = append(rows, p.checkRows(asked)...)
+	rows = append(rows, p.statusRows()...)
 	rows = append(rows, p.caseRows()...)
 	rows = append(rows, p.agreementRows()...)
 	rows = append(rows, p.consentRows()...)
@@ -429,7 +432,7 @@ func methodsOf(t *testing.T) []string {
 	var all []string
 	for _, name := range []string{
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
-		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "exchange.v1.EnrolmentService", "access.v1.DeadlineService",
+		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "exchange.v1.StatusService", "exchange.v1.EnrolmentService", "access.v1.DeadlineService",
 		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "access.v1.AgreementService",
 		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "catalogue.v1.GroupService", "exchange.v1.DocumentService",
 	} {

@@ -43,8 +43,10 @@ type Settings struct {
 	MaxRemovedPercent uint32 `protobuf:"varint,5,opt,name=max_removed_percent,json=maxRemovedPercent,proto3" json:"max_removed_percent,omitempty"`
 	// After how many hours a case counts as opened after the fact.
 	AfterTheFactHours uint32 `protobuf:"varint,6,opt,name=after_the_fact_hours,json=afterTheFactHours,proto3" json:"after_the_fact_hours,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// How many times a participant may ask in an hour how certificates stand.
+	MaxStatusQuestions uint32 `protobuf:"varint,7,opt,name=max_status_questions,json=maxStatusQuestions,proto3" json:"max_status_questions,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
@@ -115,6 +117,13 @@ func (x *Settings) GetMaxRemovedPercent() uint32 {
 func (x *Settings) GetAfterTheFactHours() uint32 {
 	if x != nil {
 		return x.AfterTheFactHours
+	}
+	return 0
+}
+
+func (x *Settings) GetMaxStatusQuestions() uint32 {
+	if x != nil {
+		return x.MaxStatusQuestions
 	}
 	return 0
 }
@@ -1083,14 +1092,15 @@ var File_huitong_access_v1_deadline_service_proto protoreflect.FileDescriptor
 
 const file_huitong_access_v1_deadline_service_proto_rawDesc = "" +
 	"\n" +
-	"(huitong/access/v1/deadline_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a huitong/exchange/v1/record.proto\"\x9a\x02\n" +
+	"(huitong/access/v1/deadline_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a huitong/exchange/v1/record.proto\"\xcc\x02\n" +
 	"\bSettings\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12@\n" +
 	"\tdeadlines\x18\x02 \x03(\v2\".huitong.access.v1.DeadlineSettingR\tdeadlines\x12*\n" +
 	"\x11max_open_requests\x18\x03 \x01(\rR\x0fmaxOpenRequests\x12%\n" +
 	"\x0emax_thresholds\x18\x04 \x01(\rR\rmaxThresholds\x12.\n" +
 	"\x13max_removed_percent\x18\x05 \x01(\rR\x11maxRemovedPercent\x12/\n" +
-	"\x14after_the_fact_hours\x18\x06 \x01(\rR\x11afterTheFactHours\"m\n" +
+	"\x14after_the_fact_hours\x18\x06 \x01(\rR\x11afterTheFactHours\x120\n" +
+	"\x14max_status_questions\x18\a \x01(\rR\x12maxStatusQuestions\"m\n" +
 	"\x0fDeadlineSetting\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04days\x18\x02 \x01(\rR\x04days\x12\x1c\n" +

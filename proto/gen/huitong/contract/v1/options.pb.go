@@ -114,7 +114,11 @@ type RecordOptions struct {
 	// accepted, and the warning is returned and stored with it.
 	Warnings []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The record is about no person or organisation (a service item).
-	AboutNobody   bool `protobuf:"varint,7,opt,name=about_nobody,json=aboutNobody,proto3" json:"about_nobody,omitempty"`
+	AboutNobody bool `protobuf:"varint,7,opt,name=about_nobody,json=aboutNobody,proto3" json:"about_nobody,omitempty"`
+	// Whoever is enrolled and knows a record's key may ask how the record stands
+	// (active, suspended, revoked, …) and from when, and nothing else. It is for
+	// records whose key the holder shows around, such as certificates.
+	StatusByKey   bool `protobuf:"varint,8,opt,name=status_by_key,json=statusByKey,proto3" json:"status_by_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -194,6 +198,13 @@ func (x *RecordOptions) GetWarnings() []string {
 func (x *RecordOptions) GetAboutNobody() bool {
 	if x != nil {
 		return x.AboutNobody
+	}
+	return false
+}
+
+func (x *RecordOptions) GetStatusByKey() bool {
+	if x != nil {
+		return x.StatusByKey
 	}
 	return false
 }
@@ -414,7 +425,7 @@ var File_huitong_contract_v1_options_proto protoreflect.FileDescriptor
 
 const file_huitong_contract_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"!huitong/contract/v1/options.proto\x12\x13huitong.contract.v1\x1a google/protobuf/descriptor.proto\"\xf7\x01\n" +
+	"!huitong/contract/v1/options.proto\x12\x13huitong.contract.v1\x1a google/protobuf/descriptor.proto\"\x9b\x02\n" +
 	"\rRecordOptions\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12?\n" +
@@ -424,7 +435,8 @@ const file_huitong_contract_v1_options_proto_rawDesc = "" +
 	"\vvalid_until\x18\x05 \x01(\tR\n" +
 	"validUntil\x12\x1a\n" +
 	"\bwarnings\x18\x06 \x03(\tR\bwarnings\x12!\n" +
-	"\fabout_nobody\x18\a \x01(\bR\vaboutNobody\"\xa6\x01\n" +
+	"\fabout_nobody\x18\a \x01(\bR\vaboutNobody\x12\"\n" +
+	"\rstatus_by_key\x18\b \x01(\bR\vstatusByKey\"\xa6\x01\n" +
 	"\x0eSubjectOptions\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x1b\n" +
 	"\ttype_path\x18\x02 \x01(\tR\btypePath\x12\x12\n" +

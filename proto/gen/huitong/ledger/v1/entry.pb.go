@@ -141,6 +141,7 @@ type LedgerEntry struct {
 	//	*LedgerEntry_SnapshotEnded
 	//	*LedgerEntry_DocumentStored
 	//	*LedgerEntry_DocumentReturned
+	//	*LedgerEntry_StatusAsked
 	Body          isLedgerEntry_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -427,6 +428,15 @@ func (x *LedgerEntry) GetDocumentReturned() *DocumentReturned {
 	return nil
 }
 
+func (x *LedgerEntry) GetStatusAsked() *StatusAsked {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_StatusAsked); ok {
+			return x.StatusAsked
+		}
+	}
+	return nil
+}
+
 type isLedgerEntry_Body interface {
 	isLedgerEntry_Body()
 }
@@ -527,6 +537,10 @@ type LedgerEntry_DocumentReturned struct {
 	DocumentReturned *DocumentReturned `protobuf:"bytes,33,opt,name=document_returned,json=documentReturned,proto3,oneof"`
 }
 
+type LedgerEntry_StatusAsked struct {
+	StatusAsked *StatusAsked `protobuf:"bytes,50,opt,name=status_asked,json=statusAsked,proto3,oneof"`
+}
+
 func (*LedgerEntry_Published) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_Released) isLedgerEntry_Body() {}
@@ -574,6 +588,8 @@ func (*LedgerEntry_SnapshotEnded) isLedgerEntry_Body() {}
 func (*LedgerEntry_DocumentStored) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_DocumentReturned) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_StatusAsked) isLedgerEntry_Body() {}
 
 // RecordPublished: a provider changed a record.
 type RecordPublished struct {
@@ -3640,11 +3656,98 @@ func (x *DocumentReturned) GetDocumentCommitment() []byte {
 	return nil
 }
 
+// StatusAsked: somebody who holds a record's key was told how the record stands.
+type StatusAsked struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Topic    string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The system that asked.
+	Consumer string `protobuf:"bytes,3,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Policy   uint64 `protobuf:"varint,4,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Salted commitments to the key and to the answer; see verify.StatusText.
+	QuestionCommitment []byte `protobuf:"bytes,5,opt,name=question_commitment,json=questionCommitment,proto3" json:"question_commitment,omitempty"`
+	AnswerCommitment   []byte `protobuf:"bytes,6,opt,name=answer_commitment,json=answerCommitment,proto3" json:"answer_commitment,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *StatusAsked) Reset() {
+	*x = StatusAsked{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusAsked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusAsked) ProtoMessage() {}
+
+func (x *StatusAsked) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusAsked.ProtoReflect.Descriptor instead.
+func (*StatusAsked) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *StatusAsked) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *StatusAsked) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *StatusAsked) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *StatusAsked) GetPolicy() uint64 {
+	if x != nil {
+		return x.Policy
+	}
+	return 0
+}
+
+func (x *StatusAsked) GetQuestionCommitment() []byte {
+	if x != nil {
+		return x.QuestionCommitment
+	}
+	return nil
+}
+
+func (x *StatusAsked) GetAnswerCommitment() []byte {
+	if x != nil {
+		return x.AnswerCommitment
+	}
+	return nil
+}
+
 var File_huitong_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xfb\r\n" +
+	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xc0\x0e\n" +
 	"\vLedgerEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x13\n" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x14\n" +
@@ -3676,7 +3779,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0esnapshot_begun\x18\x1e \x01(\v2 .huitong.ledger.v1.SnapshotBegunH\x00R\rsnapshotBegun\x12I\n" +
 	"\x0esnapshot_ended\x18\x1f \x01(\v2 .huitong.ledger.v1.SnapshotEndedH\x00R\rsnapshotEnded\x12L\n" +
 	"\x0fdocument_stored\x18  \x01(\v2!.huitong.ledger.v1.DocumentStoredH\x00R\x0edocumentStored\x12R\n" +
-	"\x11document_returned\x18! \x01(\v2#.huitong.ledger.v1.DocumentReturnedH\x00R\x10documentReturnedB\x06\n" +
+	"\x11document_returned\x18! \x01(\v2#.huitong.ledger.v1.DocumentReturnedH\x00R\x10documentReturned\x12C\n" +
+	"\fstatus_asked\x182 \x01(\v2\x1e.huitong.ledger.v1.StatusAskedH\x00R\vstatusAskedB\x06\n" +
 	"\x04body\"\xfe\x05\n" +
 	"\x0fRecordPublished\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12:\n" +
@@ -3955,7 +4059,14 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0eDocumentStored\x12/\n" +
 	"\x13document_commitment\x18\x01 \x01(\fR\x12documentCommitment\"C\n" +
 	"\x10DocumentReturned\x12/\n" +
-	"\x13document_commitment\x18\x01 \x01(\fR\x12documentCommitment*\xd6\x01\n" +
+	"\x13document_commitment\x18\x01 \x01(\fR\x12documentCommitment\"\xd1\x01\n" +
+	"\vStatusAsked\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bconsumer\x18\x03 \x01(\tR\bconsumer\x12\x16\n" +
+	"\x06policy\x18\x04 \x01(\x04R\x06policy\x12/\n" +
+	"\x13question_commitment\x18\x05 \x01(\fR\x12questionCommitment\x12+\n" +
+	"\x11answer_commitment\x18\x06 \x01(\fR\x10answerCommitment*\xd6\x01\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rOPERATION_PUT\x10\x01\x12\x14\n" +
@@ -3982,7 +4093,7 @@ func file_huitong_ledger_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_huitong_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_huitong_ledger_v1_entry_proto_goTypes = []any{
 	(Operation)(0),                   // 0: huitong.ledger.v1.Operation
 	(*LedgerEntry)(nil),              // 1: huitong.ledger.v1.LedgerEntry
@@ -4015,6 +4126,7 @@ var file_huitong_ledger_v1_entry_proto_goTypes = []any{
 	(*SnapshotEnded)(nil),            // 28: huitong.ledger.v1.SnapshotEnded
 	(*DocumentStored)(nil),           // 29: huitong.ledger.v1.DocumentStored
 	(*DocumentReturned)(nil),         // 30: huitong.ledger.v1.DocumentReturned
+	(*StatusAsked)(nil),              // 31: huitong.ledger.v1.StatusAsked
 }
 var file_huitong_ledger_v1_entry_proto_depIdxs = []int32{
 	2,  // 0: huitong.ledger.v1.LedgerEntry.published:type_name -> huitong.ledger.v1.RecordPublished
@@ -4041,14 +4153,15 @@ var file_huitong_ledger_v1_entry_proto_depIdxs = []int32{
 	28, // 21: huitong.ledger.v1.LedgerEntry.snapshot_ended:type_name -> huitong.ledger.v1.SnapshotEnded
 	29, // 22: huitong.ledger.v1.LedgerEntry.document_stored:type_name -> huitong.ledger.v1.DocumentStored
 	30, // 23: huitong.ledger.v1.LedgerEntry.document_returned:type_name -> huitong.ledger.v1.DocumentReturned
-	0,  // 24: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
-	3,  // 25: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
-	4,  // 26: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	31, // 24: huitong.ledger.v1.LedgerEntry.status_asked:type_name -> huitong.ledger.v1.StatusAsked
+	0,  // 25: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
+	3,  // 26: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
+	4,  // 27: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_entry_proto_init() }
@@ -4081,6 +4194,7 @@ func file_huitong_ledger_v1_entry_proto_init() {
 		(*LedgerEntry_SnapshotEnded)(nil),
 		(*LedgerEntry_DocumentStored)(nil),
 		(*LedgerEntry_DocumentReturned)(nil),
+		(*LedgerEntry_StatusAsked)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4088,7 +4202,7 @@ func file_huitong_ledger_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_ledger_v1_entry_proto_rawDesc), len(file_huitong_ledger_v1_entry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
