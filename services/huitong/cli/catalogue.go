@@ -22,7 +22,12 @@ func (a *app) catalogueCommand() *cobra.Command {
 const longCatalogue = `Reads all .yaml, .yml and .json files of a directory: participants, contracts (with
 their .proto files) and topics, as huitong.catalogue.v1.CatalogueFile spells them.
 What they do not mention is left as it is, and nothing is ever withdrawn because a
-file no longer has it.`
+file no longer has it.
+
+Records are not part of it: a system of their provider publishes them. Service items
+are records of the topic service-items; a system enrolled for the data authority
+publishes them, again without effect if the file did not change:
+  huitong --context items publish service-items deploy/items/service-items.jsonl`
 
 func (a *app) catalogueDiff() *cobra.Command {
 	return &cobra.Command{

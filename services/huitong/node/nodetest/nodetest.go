@@ -37,7 +37,7 @@ type Exchange struct {
 // it; Close ends it. A config's directory and address are filled in.
 func Open(ctx context.Context, dir string, c node.Config) (*Exchange, error) {
 	_, err := node.Init(ctx, node.InitOptions{
-		Dir: dir, Database: c.Database, ParticipantName: "样例市数据局", Region: sample.Region, OperatorTitle: "运营",
+		Dir: dir, Database: c.Database, ParticipantName: sample.DataAuthority.Name, Region: sample.Region, OperatorTitle: "运营",
 		Identity: identity.Options{Operator: identity.Name{Participant: Operator, System: "console"}},
 	})
 	if err != nil {

@@ -1,0 +1,55 @@
+package listing_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/huitong-bus/huitong/deploy"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+	"github.com/huitong-bus/huitong/sdk"
+	"github.com/huitong-bus/huitong/services/departments/sample"
+	"github.com/huitong-bus/huitong/services/huitong/node/nodetest"
+)
+
+// TestTheSampleServiceItems publishes them on an exchange with the sample
+// catalogue, which refuses what is not whole and evidence that it does not have.
+func TestTheSampleServiceItems(t *testing.T) {
+	x := nodetest.Start(t)
+	apply(t, planned(t, x, deploy.Catalogue()))
+	publisher := x.Join(t, sample.DataAuthority, "items").Publisher(sdk.PublisherConfig{})
+	t.Cleanup(func() { _ = publisher.Close(t.Context()) })
+	registered := map[string]bool{}
+	for _, s := range planned(t, x, deploy.Catalogue()) {
+		registered[s.ID] = s.Kind == "participant"
+	}
+	lines := bytes.Split(bytes.TrimSpace(deploy.ServiceItems()), []byte("\n"))
+	most := 0
+	for _, line := range lines {
+		item := &recordsv1.ServiceItem{}
+		if err := protojson.Unmarshal(line, item); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := publisher.Publish(t.Context(), "service-items", item); err != nil {
+			t.Errorf("%s: %v", item.Name, err)
+		}
+		if !registered[item.DepartmentCode] || !strings.HasPrefix(item.ImplementationCode, item.DepartmentCode+item.BasicCode) {
+			t.Errorf("%s is of a department that the catalogue does not have, or has another one's code", item.Name)
+		}
+		shared := 0
+		for _, m := range item.Materials {
+			if len(m.Evidence) > 0 {
+				shared++
+			}
+		}
+		if len(item.Materials) < 3 || shared == 0 || len(item.Questions) == 0 || len(item.Conditions) == 0 {
+			t.Errorf("%s: %d materials, %d shared", item.Name, len(item.Materials), shared)
+		}
+		most = max(most, len(item.Materials))
+	}
+	if len(lines) < 6 || most < 10 {
+		t.Errorf("%d items, at most %d materials", len(lines), most)
+	}
+}
