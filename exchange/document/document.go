@@ -96,7 +96,7 @@ func Open(c Config) *Documents {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Documents{Config: c, writes: make(chan *write), sweep: make(chan struct{}, 1)}
+	d := &Documents{Config: c, writes: make(chan *write, atOnce), sweep: make(chan struct{}, 1)}
 	d.ended, d.stop = context.WithCancel(context.Background())
 	d.done.Go(d.write)
 	d.done.Go(d.sweepAll)

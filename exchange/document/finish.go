@@ -30,7 +30,7 @@ func (u *Upload) Finish(ctx context.Context) (*exchangev1.UploadDone, error) {
 	if u.stored {
 		return u.first(ctx)
 	}
-	if err := u.settle(ctx); err != nil {
+	if err := u.settle(ctx, 0); err != nil {
 		return nil, err
 	}
 	if u.durable != int64(u.document.Size) {

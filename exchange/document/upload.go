@@ -12,7 +12,7 @@ import (
 )
 
 // Upload is one document on its way in. It is for one goroutine. In memory it has
-// the chunk that is being taken in and the one that is being written.
+// the chunk that is being taken in and a few that wait for their commit.
 type Upload struct {
 	of       *Documents
 	caller   *identity.Caller
@@ -20,7 +20,7 @@ type Upload struct {
 	chunks   *Chunks
 	stored   bool
 	durable  int64
-	pending  *write
+	pending  []*write
 }
 
 // Begin opens an upload, or opens it again where it broke off.
@@ -104,13 +104,13 @@ func (u *Upload) Durable() uint64 { return uint64(u.durable) }
 
 // taken is how far the document is taken in, though it may not be on disk.
 func (u *Upload) taken() int64 {
-	if u.pending != nil {
-		return u.pending.to
+	if n := len(u.pending); n > 0 {
+		return u.pending[n-1].to
 	}
 	return u.durable
 }
 
-// Add takes the next chunk in. It returns once the chunk before is on disk.
+// Add takes the next chunk in. It waits while too many wait to be on disk.
 func (u *Upload) Add(ctx context.Context, offset uint64, data []byte) error {
 	from, left := u.taken(), int64(u.document.Size)-u.taken()
 	switch {
@@ -126,23 +126,23 @@ func (u *Upload) Add(ctx context.Context, offset uint64, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := u.settle(ctx); err != nil {
+	w, err := u.of.begin(ctx, &write{id: u.document.Id, number: number, from: from, to: from + int64(len(data)), body: body})
+	if err != nil {
 		return err
 	}
-	u.pending, err = u.of.begin(ctx, &write{id: u.document.Id, number: number, from: from, to: from + int64(len(data)), body: body})
-	return err
+	u.pending = append(u.pending, w)
+	return u.settle(ctx, ahead)
 }
 
-// settle waits until the chunk under way is on disk.
-func (u *Upload) settle(ctx context.Context) error {
-	if u.pending == nil {
-		return nil
+// settle waits until no more than so many chunks wait to be on disk.
+func (u *Upload) settle(ctx context.Context, waiting int) error {
+	for len(u.pending) > waiting {
+		w := u.pending[0]
+		u.pending = u.pending[1:]
+		if err := u.of.wait(ctx, w); err != nil {
+			return err
+		}
+		u.durable = w.to
 	}
-	w := u.pending
-	u.pending = nil
-	if err := w.wait(ctx); err != nil {
-		return err
-	}
-	u.durable = w.to
 	return nil
 }

@@ -11,7 +11,11 @@ import (
 
 // atOnce is how many chunks one commit carries at most: it holds up the journal's
 // commits for as long as it takes.
-const atOnce = 2
+const atOnce = 4
+
+// ahead is how many chunks of one upload may wait for their commit, in memory:
+// where the disk is slow, one commit carries them.
+const ahead = 3
 
 // write is one chunk on its way to disk.
 type write struct {
@@ -40,10 +44,12 @@ func stopping() error {
 	return fault.New(fault.Unavailable, "exchange.stopping", "the exchange is stopping; connect again, the upload goes on where it was")
 }
 
-func (w *write) wait(ctx context.Context) error {
+func (d *Documents) wait(ctx context.Context, w *write) error {
 	select {
 	case <-w.done:
 		return w.err
+	case <-d.ended.Done():
+		return stopping()
 	case <-ctx.Done():
 		return fault.Wrap(fault.KindOfContext(ctx.Err()), "", ctx.Err(), "gave up waiting for the chunk to be stored")
 	}

@@ -20,6 +20,7 @@ type template struct {
 	successor string
 	effective string
 	contract  uint32
+	documents []*sdk.Document
 }
 
 // change is a line of a file for every operation but put.
@@ -33,6 +34,7 @@ type change struct {
 func (t *template) publication() (sdk.Publication, error) {
 	p := sdk.Publication{
 		Topic: t.topic, Operation: t.operation, Key: t.key, Reason: t.reason, Successor: t.successor, ContractVersion: t.contract,
+		Documents: t.documents,
 	}
 	var err error
 	if t.effective != "" {

@@ -24,6 +24,8 @@ type publishFlags struct {
 	dry       bool
 	unsigned  bool
 	full      fullFlags
+	// named are the documents that the record has, by their ids.
+	named []string
 }
 
 const longPublish = `Publishes records from a file, one JSON object a line (protobuf-JSON of the topic's
@@ -68,6 +70,9 @@ func (a *app) publishCommand() *cobra.Command {
 			if err := f.full.check(&f); err != nil {
 				return err
 			}
+			if f.template.documents, err = describeDocuments(ctx, c, f.named); err != nil {
+				return err
+			}
 			if len(args) == 1 {
 				return a.publishOne(ctx, c, &f)
 			}
@@ -81,6 +86,7 @@ func (a *app) publishCommand() *cobra.Command {
 	fs.StringVar(&f.successor, "successor", "", "with supersede: key of the record that takes its place")
 	fs.StringVar(&f.effective, "effective-at", "", "from when it holds: a time (RFC 3339) or a day; from now if not given")
 	fs.Uint32Var(&f.contract, "contract-version", 0, "the contract version the records are written by; the newest if 0")
+	fs.StringSliceVar(&f.named, "document", nil, "id of a document that belongs to the record, of a file of one record; may be repeated")
 	fs.StringVar(&f.rejects, "rejects", "", "file for the lines that are refused")
 	fs.StringVar(&f.source, "source", "", "name of the source whose position is kept; made of topic and file name if not given")
 	fs.BoolVar(&f.restart, "restart", false, "begin at the first line, whatever was published before")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/huitong-bus/huitong/exchange/document"
 	"github.com/huitong-bus/huitong/services/huitong/node"
 )
 
@@ -55,6 +56,8 @@ second one stops it at once. What was acknowledged is on disk either way.`,
 	fs.IntVar(&n.MaxRecordBytes, "max-record-bytes", 256<<10, "largest record")
 	fs.IntVar(&n.MaxCallRecords, "max-call-records", 1000, "most records of one call")
 	fs.IntVar(&n.MaxCallBytes, "max-call-bytes", 8<<20, "most bytes of one call's records")
+	fs.DurationVar(&n.DocumentKeep, "document-keep", document.DefaultKeep, "how long an upload that is not finished is kept after something of it came last")
+	fs.Int64Var(&n.DocumentUnfinished, "document-unfinished", document.DefaultUnfinished, "most bytes of documents that a participant has begun to upload and not finished")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.BoolVar(&f.logJSON, "log-json", false, "write the log as JSON lines")
 	fs.StringVar(&f.ready, "ready-file", "", "write the address to this file when ready")

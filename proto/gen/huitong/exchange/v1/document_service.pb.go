@@ -258,7 +258,7 @@ func (x *DocumentChunk) GetData() []byte {
 }
 
 // UploadResponse answers the opening and each chunk, in order: how far the
-// document is on disk, which may be one chunk less than what came. At last it says
+// document is on disk, which may be a few chunks less than what came. At last it says
 // that the document is there.
 type UploadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
