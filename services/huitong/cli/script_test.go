@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,6 +44,12 @@ func params() testscript.Params {
 			e.Setenv("HOME", e.WorkDir)
 			// Tables print times as they are here.
 			e.Setenv("TZ", "Asia/Shanghai")
+			sampleCity, err := filepath.Abs("../../../deploy")
+			if err != nil {
+				return err
+			}
+			e.Setenv("CATALOGUE", filepath.Join(sampleCity, "catalogue"))
+			e.Setenv("ITEMS", filepath.Join(sampleCity, "items", "service-items.jsonl"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
