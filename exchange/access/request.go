@@ -29,6 +29,12 @@ const (
 	Query Action = "query"
 	// Check answers a predicate over records for a person, a purpose and a case.
 	Check Action = "check"
+	// Prepare asks which materials of a case's service item the exchange holds.
+	Prepare Action = "prepare"
+	// Collect releases copies of them; each copy is a query by itself beside it.
+	Collect Action = "collect"
+	// Submit enters a material that the applicant of a case submitted.
+	Submit Action = "submit"
 	// Peek shows a dead letter to the subscriber's staff.
 	Peek Action = "peek"
 	// Status asks how a record stands whose key the caller knows.
@@ -51,7 +57,8 @@ type Request struct {
 	Caller *identity.Caller
 	Action Action
 	Topic  string
-	// Purpose, Person and Case are as the caller named them (Query, Check, Peek).
+	// Purpose, Person and Case are as the caller named them (Query, Check, Peek, and
+	// for materials).
 	Purpose string
 	Person  string
 	Case    string

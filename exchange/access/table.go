@@ -49,8 +49,12 @@ var (
 	onTopic    = []Action{Publish, Subscribe, Deliver, Query, Check, Peek}
 	reading    = []Action{Subscribe, Deliver, Query, Check, Peek}
 	standing   = []Action{Subscribe, Deliver, Peek}
-	forCase    = []Action{Query, Check}
-	byOfficial = []Action{Query, Check, Peek}
+	forCase    = append([]Action{Query, Check}, materials...)
+	byOfficial = append([]Action{Peek}, forCase...)
+	// materials are those on the materials of a service item; they name no topic.
+	materials = []Action{Prepare, Collect, Submit}
+	// byGrant are those for a case that a grant can serve.
+	byGrant = []Action{Query, Check}
 )
 
 // What is told where no rule's question refuses.
@@ -61,7 +65,7 @@ const (
 
 // table is all rules.
 var table = []rule{
-	{"role.department", fault.Denied, ofRequest, onTopic, func(q *question, _ *Grant) bool {
+	{"role.department", fault.Denied, ofRequest, append(materials, onTopic...), func(q *question, _ *Grant) bool {
 		return !q.Caller.Roles.Has(identity.Department) && !q.readsBoard()
 	}, "records are exchanged between department systems, and the caller is none; use a system that is enrolled as one"},
 	{"role.ledger", fault.Denied, ofRequest, []Action{ReadLedger}, func(q *question, _ *Grant) bool {
@@ -125,7 +129,7 @@ var table = []rule{
 	{"grant.not_yet_valid", fault.Denied, ofGrant, reading, func(q *question, g *Grant) bool {
 		return q.day < g.validFrom
 	}, "the grant is not valid yet; wait for its first day"},
-	{"grant.scope", fault.Denied, ofGrant, forCase, func(_ *question, g *Grant) bool {
+	{"grant.scope", fault.Denied, ofGrant, byGrant, func(_ *question, g *Grant) bool {
 		return g.scope == accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS
 	}, "the grant covers subjects that a subscription enrolled, and is read by subscriptions only"},
 	{"grant.delivery_mode", fault.Denied, ofGrant, reading, func(q *question, g *Grant) bool {
@@ -134,7 +138,7 @@ var table = []rule{
 	{"grant.standing_purpose", fault.Denied, ofGrant, standing, func(_ *question, g *Grant) bool {
 		return g.StandingPurpose == "" || g.StandingLegalBasis == ""
 	}, "the grant states no standing purpose and legal basis for a subscription; have them agreed"},
-	{"grant.purpose", fault.Denied, ofGrant, forCase, func(q *question, g *Grant) bool {
+	{"grant.purpose", fault.Denied, ofGrant, byGrant, func(q *question, g *Grant) bool {
 		return !slices.Contains(g.ServiceItems, q.Purpose)
 	}, "the grant does not name this service item as a purpose; name one that it does, or have this one agreed"},
 	{"grant.check", fault.Denied, ofGrant, []Action{Check}, func(q *question, g *Grant) bool {
@@ -156,12 +160,12 @@ var table = []rule{
 	{"case.subject", fault.Denied, ofFacts, forCase, func(q *question, _ *Grant) bool {
 		return !q.Facts.Case.Names
 	}, "the case does not name who is asked about; only its own subjects are read for it"},
-	{"consent.required", fault.Denied, ofFacts, forCase, consentIs(ConsentNone), "this reading needs the subject's consent, and none is on record; record it first"},
-	{consentElsewhere, fault.Denied, ofFacts, forCase, consentIs(ConsentElsewhere), "the consent on record is for other data, another recipient or another purpose; ask the subject for one that is for this"},
-	{"consent.not_yet_valid", fault.Denied, ofFacts, forCase, consentIs(ConsentNotYet), "the consent on record is not valid yet; wait for its first day"},
-	{"consent.expired", fault.Denied, ofFacts, forCase, consentIs(ConsentExpired), "the consent on record has expired; ask for a new one"},
-	{"consent.revoked", fault.Denied, ofFacts, forCase, consentIs(ConsentRevoked), "the consent on record was revoked; nothing is read without a new one"},
-	{"consent.every_adult", fault.Denied, ofFacts, forCase, consentIs(ConsentOfOthers), "every adult of the case has to consent, and one has not; record that one's consent"},
+	{"consent.required", fault.Denied, ofFacts, byGrant, consentIs(ConsentNone), "this reading needs the subject's consent, and none is on record; record it first"},
+	{consentElsewhere, fault.Denied, ofFacts, byGrant, consentIs(ConsentElsewhere), "the consent on record is for other data, another recipient or another purpose; ask the subject for one that is for this"},
+	{"consent.not_yet_valid", fault.Denied, ofFacts, byGrant, consentIs(ConsentNotYet), "the consent on record is not valid yet; wait for its first day"},
+	{"consent.expired", fault.Denied, ofFacts, byGrant, consentIs(ConsentExpired), "the consent on record has expired; ask for a new one"},
+	{"consent.revoked", fault.Denied, ofFacts, byGrant, consentIs(ConsentRevoked), "the consent on record was revoked; nothing is read without a new one"},
+	{"consent.every_adult", fault.Denied, ofFacts, byGrant, consentIs(ConsentOfOthers), "every adult of the case has to consent, and one has not; record that one's consent"},
 
 	{"check.outdated", fault.Denied, ofRecords, nil, nil, "the topic's contract has a version that the check does not fit; agree the check anew"},
 	{"check.records", fault.Denied, ofRecords, nil, nil, "the subject has more active records of the topic than a check looks at; query them, if the grant allows it"},

@@ -18,17 +18,36 @@ import (
 // What else must hold in that transaction is given as also; its error refuses
 // the call.
 func (d *Decision) Call(p *Policy, r Request, entries []journal.Entry, also ...Also) *journal.Call {
-	c := &journal.Call{From: r.Caller.System, DecidedAt: d.Policy, Guards: r.Facts.Guards}
-	if grant, day := d.Grant, DayOf(p.Clock()); grant != nil && grant.DailyLimit > 0 && slices.Contains(forCase, r.Action) {
-		also = append(slices.Clone(also), func(ctx context.Context, tx store.Tx, _ journal.Slot) error {
-			return use(ctx, tx, grant, day)
-		})
+	return p.Call([]Allowed{{r, *d}}, entries, also...)
+}
+
+// Allowed is a request with the decision that allowed it.
+type Allowed struct {
+	Request  Request
+	Decision Decision
+}
+
+// Call is Decision.Call for entries that rest on several decisions of one caller,
+// the first of which is on the call as a whole.
+func (p *Policy) Call(all []Allowed, entries []journal.Entry, also ...Also) *journal.Call {
+	c := &journal.Call{From: all[0].Request.Caller.System, DecidedAt: all[0].Decision.Policy}
+	also = slices.Clone(also)
+	day := DayOf(p.Clock())
+	for _, one := range all {
+		// The older count is refused where the two differ: one of them was moved.
+		c.DecidedAt = min(c.DecidedAt, one.Decision.Policy)
+		c.Guards = append(c.Guards, one.Request.Facts.Guards...)
+		if grant := one.Decision.Grant; grant != nil && grant.DailyLimit > 0 && slices.Contains(byGrant, one.Request.Action) {
+			also = append(also, func(ctx context.Context, tx store.Tx, _ journal.Slot) error {
+				return use(ctx, tx, grant, day)
+			})
+		}
 	}
 	if len(also) == 0 {
 		c.Entries = entries
 		return c
 	}
-	decided := d.Policy
+	decided := c.DecidedAt
 	c.Build = func(ctx context.Context, tx store.Tx, slot journal.Slot) ([]journal.Entry, error) {
 		if slot.Policy != decided {
 			return nil, journal.ErrPolicyMoved

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -230,6 +232,21 @@ func (r *Registry) Topic(name string) (*Topic, error) {
 		return nil, fault.New(fault.NotFound, "topic.unknown", "the catalogue has no such topic")
 	}
 	return t, nil
+}
+
+// TopicsUnder gives the published topics under a contract, by name. It looks at
+// every topic.
+func (r *Registry) TopicsUnder(contract string) []*Topic {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var found []*Topic
+	for _, t := range r.topics {
+		if t.ContractName == contract && t.Active() {
+			found = append(found, t)
+		}
+	}
+	slices.SortFunc(found, func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
+	return found
 }
 
 // Participant finds a participant.

@@ -30,6 +30,8 @@ type batch struct {
 	// of which those who have to do with a record are told.
 	reads  struct{ version, idx store.Ints }
 	causes store.Ints
+	// counts are what entries on materials count.
+	counts counts
 	// of holds the numbers of this batch's publications, by index.
 	of map[uint64][]int64
 	// erased are the publications to be forgotten, forgotten those of them whose
@@ -166,6 +168,7 @@ func (s *source) other(ctx context.Context, b *batch, l *line, entry *ledgerv1.L
 	if entry.GetDisputed() != nil || entry.GetDisputeAnswered() != nil {
 		b.causes = append(b.causes, int64(l.index))
 	}
+	b.counts.take(entry)
 	if l.body == nil || entry.GetReleased() != nil || entry.GetReceived() != nil {
 		return nil // nothing in it names a subject or a case
 	}
@@ -260,6 +263,9 @@ func (b *batch) write(ctx context.Context, p *store.Part, tx store.Tx) error {
 	if err := insertCauses.Run(ctx, p, tx, b.causes); err != nil {
 		return err
 	}
+	if err := b.counts.write(ctx, p, tx); err != nil {
+		return err
+	}
 	for _, idx := range b.erased {
 		if err := forget(ctx, tx, idx); err != nil {
 			return err
@@ -290,4 +296,4 @@ func forget(ctx context.Context, tx store.Tx, idx int64) error {
 }
 
 // tables of the index, for wiping.
-var tables = strings.Fields("index_bits index_tokens index_entries index_reads index_causes")
+var tables = strings.Fields("index_bits index_tokens index_entries index_reads index_causes index_counts")

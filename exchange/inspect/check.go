@@ -106,6 +106,7 @@ type checker struct {
 	// subscribed are the subscriptions, by id, once their rows were compared.
 	subscribed map[string]*exchangev1.Subscription
 	enrolments enrolments
+	reuse      *reuseEntries
 	codes      map[string]string // of catalogue entries: the topic of each
 	layouts    layouts
 	persons    persons
@@ -125,7 +126,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.verify.snapshots = verify.Snapshots{Origin: keyring.Origin(), Key: c.verify.key}
 	c.steps = verify.Steps{Origin: keyring.Origin(), Persons: &c.persons.Persons, Key: c.verify.key}
 	c.objects.seen = map[objectID]*object{}
-	c.cases = caseEntries{}
+	c.cases, c.reuse = caseEntries{}, newReuseEntries()
 	c.documents = newDocuments()
 	c.subscribed = map[string]*exchangev1.Subscription{}
 	c.enrolments.of = map[string]*enrolling{}

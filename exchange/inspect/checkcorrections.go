@@ -102,5 +102,14 @@ func (x *indexCheck) relied(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
+	c := &b.counts
+	for i, idx := range c.idx {
+		err := has("index_counts", `SELECT count(*) FROM index_counts WHERE day = $1 AND item = $2 AND department = $3 AND cases = $4 AND asked = $5 AND held = $6
+			AND reused = $7 AND declined = $8 AND submitted = $9 AND papers = $10 AND avoidable = $11 AND idx = $12`,
+			c.day[i], c.item[i], c.department[i], c.cases[i], c.asked[i], c.held[i], c.reused[i], c.declined[i], c.submitted[i], c.papers[i], c.avoidable[i], idx)
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }

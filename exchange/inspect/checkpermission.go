@@ -62,6 +62,12 @@ func (c *checker) permission(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) (
 		d := b.DisputeAnswered
 		return d.PersonCommitment, nil, c.reason(e.Index, o, d.ReasonCommitment)
 	}
+	if m := materialsOf(e); m != nil {
+		if !bytes.Equal(m.GetSubjectCommitment(), question(o)) {
+			return nil, nil, errQuestion
+		}
+		return m.GetPersonCommitment(), m.GetCaseCommitment(), nil
+	}
 	return nil, nil, nil
 }
 

@@ -158,6 +158,7 @@ func (c *checker) checkOpening(ctx context.Context, r *row) error {
 	if err := errors.Join(c.agreement(r.entry, opening), c.enrolments.change(c.keys, r.entry, opening)); err != nil {
 		return wrong("ledger", r.index, "%v", err)
 	}
+	c.reuse.take(c.keys, r.entry, opening)
 	return c.checkAsked(ctx, r, opening)
 }
 
@@ -167,6 +168,7 @@ func needsOpening(e *ledgerv1.LedgerEntry) bool {
 		*ledgerv1.LedgerEntry_CaseOpened, *ledgerv1.LedgerEntry_CaseClosed, *ledgerv1.LedgerEntry_ConsentGiven, *ledgerv1.LedgerEntry_ConsentRevoked,
 		*ledgerv1.LedgerEntry_Representation, *ledgerv1.LedgerEntry_Checked, *ledgerv1.LedgerEntry_Enrolled,
 		*ledgerv1.LedgerEntry_Disputed, *ledgerv1.LedgerEntry_DisputeAnswered,
+		*ledgerv1.LedgerEntry_Prepared, *ledgerv1.LedgerEntry_Collected, *ledgerv1.LedgerEntry_Submitted, *ledgerv1.LedgerEntry_Papers,
 		*ledgerv1.LedgerEntry_DocumentStored, *ledgerv1.LedgerEntry_DocumentReturned, *ledgerv1.LedgerEntry_StatusAsked:
 		return true
 	case *ledgerv1.LedgerEntry_Refused:

@@ -94,6 +94,8 @@ func viewOf(caller *identity.Caller, auditor bool, e *ledgerv1.LedgerEntry) view
 		return choose(own || auditor || b.ConsentGiven.Recipient == caller.Participant, false, nothing)
 	case *ledgerv1.LedgerEntry_ConsentRevoked:
 		return choose(own || auditor || b.ConsentRevoked.Recipient == caller.Participant, false, nothing)
+	case *ledgerv1.LedgerEntry_Prepared, *ledgerv1.LedgerEntry_Collected, *ledgerv1.LedgerEntry_Submitted, *ledgerv1.LedgerEntry_Papers:
+		return choose(own || auditor, false, nothing)
 	case *ledgerv1.LedgerEntry_CaseOpened, *ledgerv1.LedgerEntry_CaseClosed, *ledgerv1.LedgerEntry_Representation,
 		*ledgerv1.LedgerEntry_DocumentStored, *ledgerv1.LedgerEntry_DocumentReturned:
 		return choose(own || auditor, false, nothing)

@@ -100,6 +100,18 @@ func (f *facts) permission(e *ledgerv1.LedgerEntry) {
 	case *ledgerv1.LedgerEntry_Representation:
 		f.kind = "representation"
 		f.party(b.Representation.GetParticipant())
+	case *ledgerv1.LedgerEntry_Prepared:
+		f.kind = "prepared"
+		f.system(b.Prepared.GetConsumer())
+	case *ledgerv1.LedgerEntry_Collected:
+		f.kind = "collected"
+		f.system(b.Collected.GetConsumer())
+	case *ledgerv1.LedgerEntry_Submitted:
+		f.kind, f.topic = "submitted", b.Submitted.GetTopic()
+		f.system(b.Submitted.GetConsumer())
+	case *ledgerv1.LedgerEntry_Papers:
+		f.kind = "papers"
+		f.system(b.Papers.GetConsumer())
 	case *ledgerv1.LedgerEntry_SnapshotBegun:
 		f.kind, f.topic = "snapshot_begun", b.SnapshotBegun.GetTopic()
 		f.party(b.SnapshotBegun.GetProvider())

@@ -51,7 +51,7 @@ func (q *Queries) Check(ctx context.Context, caller *identity.Caller, r *exchang
 		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
 	}
 	var answer *exchangev1.CheckResponse
-	err = q.settled(ctx, func() error {
+	err = q.Settled(ctx, func() error {
 		answer, err = q.tryCheck(ctx, request, question)
 		return err
 	})
@@ -67,7 +67,7 @@ func (q *Queries) readCheck(caller *identity.Caller, r *exchangev1.CheckRequest)
 	case r.Threshold != "" && !predicate.NameFormat.MatchString(r.Threshold):
 		return nil, fault.Field("threshold", "check.threshold", "names a threshold of the check, or is empty where it has none")
 	}
-	subject, err := readSubject(r.Subject)
+	subject, err := ReadSubject(r.Subject)
 	if err != nil {
 		return nil, err
 	}
@@ -79,16 +79,16 @@ func (q *Queries) readCheck(caller *identity.Caller, r *exchangev1.CheckRequest)
 
 // tryCheck decides, looks, commits and answers.
 func (q *Queries) tryCheck(ctx context.Context, request access.Request, question *checking) (*exchangev1.CheckResponse, error) {
-	of, err := q.caseOf(ctx, request)
+	of, err := q.CaseOf(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	if request.Facts, err = q.facts(ctx, request, of, question.subject); err != nil {
+	if request.Facts, err = q.Facts(ctx, request, of, question.subject); err != nil {
 		return nil, err
 	}
 	d := q.Policy.Decide(request)
 	if !d.Allow {
-		return nil, q.refuse(ctx, request, d)
+		return nil, q.Refuse(ctx, request, d)
 	}
 	if question.ValidateOnly {
 		return &exchangev1.CheckResponse{}, nil
@@ -99,7 +99,7 @@ func (q *Queries) tryCheck(ctx context.Context, request access.Request, question
 	}
 	result, err := q.result(ctx, topic, d.Grant, question)
 	if err != nil {
-		return nil, q.denied(ctx, request, d, err)
+		return nil, q.Denied(ctx, request, d, err)
 	}
 	entry, err := checkEntry(request, &d, question, result)
 	if err != nil {
@@ -113,7 +113,7 @@ func (q *Queries) tryCheck(ctx context.Context, request access.Request, question
 	// crash behind it leaves an entry for an answer that was not sent.
 	commit, err := q.Journal.Submit(ctx, d.Call(q.Policy, request, []journal.Entry{entry}, also...))
 	if err != nil {
-		return nil, q.denied(ctx, request, d, err)
+		return nil, q.Denied(ctx, request, d, err)
 	}
 	salt := verify.Salt(verify.Answer, 0, entry.Opening.Secret)
 	return &exchangev1.CheckResponse{

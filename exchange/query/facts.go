@@ -24,18 +24,18 @@ type Consents interface {
 // that nothing was found: those who ask by key or entry do not learn which.
 var errOthers = errors.New("about nobody whom the case names")
 
-// caseOf finds the case that a request names, of the caller's participant; nil
+// CaseOf finds the case that a request names, of the caller's participant; nil
 // if there is none.
-func (q *Queries) caseOf(ctx context.Context, r access.Request) (*cases.Case, error) {
+func (q *Queries) CaseOf(ctx context.Context, r access.Request) (*cases.Case, error) {
 	if r.Case == "" {
 		return nil, nil
 	}
 	return cases.Find(ctx, q.DB.Reader(), q.Cases.Token(r.Caller.Participant, r.Case))
 }
 
-// facts are what a request's decision rests on: its case, and the consents that
+// Facts are what a request's decision rests on: its case, and the consents that
 // the topic asks for. A request about no subject is about every one of the case.
-func (q *Queries) facts(ctx context.Context, r access.Request, of *cases.Case, subject *ledgerv1.Subject) (access.Facts, error) {
+func (q *Queries) Facts(ctx context.Context, r access.Request, of *cases.Case, subject *ledgerv1.Subject) (access.Facts, error) {
 	var token []byte
 	if subject != nil {
 		token = q.Cases.SubjectToken(subject)

@@ -212,7 +212,7 @@ func (q *Queries) addAt(p *page, topic *catalog.Topic, row *journal.Row, present
 	v := &release.Version{
 		Index: row.Index, KeyToken: row.KeyToken, Leaf: bytes.Clone(row.Leaf), Sealed: row.Body,
 	}
-	cutter := q.cutter()
+	cutter := q.Cutter()
 	cutter.Clock = clock
 	if err := cutter.Add(p.batch, topic, v, present, view); err != nil {
 		return err

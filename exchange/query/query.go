@@ -99,15 +99,15 @@ func (q *Queries) answer(ctx context.Context, caller *identity.Caller, question 
 		Person: r.Acting.GetPerson(), Purpose: r.Acting.GetPurpose(), Case: r.Acting.GetCaseNumber(),
 	}
 	var answer *exchangev1.QueryResponse
-	err := q.settled(ctx, func() (err error) {
+	err := q.Settled(ctx, func() (err error) {
 		answer, err = q.try(ctx, request, question)
 		return err
 	})
 	return answer, err
 }
 
-// settled tries until the policy holds still from decision to commit.
-func (q *Queries) settled(ctx context.Context, try func() error) error {
+// Settled tries until the policy holds still from decision to commit.
+func (q *Queries) Settled(ctx context.Context, try func() error) error {
 	var err error
 	for range attempts {
 		if err = try(); !errors.Is(err, journal.ErrPolicyMoved) {
@@ -122,18 +122,18 @@ func (q *Queries) settled(ctx context.Context, try func() error) error {
 
 // try decides, reads, commits and answers.
 func (q *Queries) try(ctx context.Context, request access.Request, question *question) (*exchangev1.QueryResponse, error) {
-	of, err := q.caseOf(ctx, request)
+	of, err := q.CaseOf(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	if request.Facts, err = q.facts(ctx, request, of, question.subject); err != nil {
+	if request.Facts, err = q.Facts(ctx, request, of, question.subject); err != nil {
 		return nil, err
 	}
 	question.of = of
 	d := q.Policy.Decide(request)
 	if !d.Allow {
 		// On a dry run too: nobody tries out what it may read without a trace.
-		return nil, q.refuse(ctx, request, d)
+		return nil, q.Refuse(ctx, request, d)
 	}
 	if question.ValidateOnly {
 		return &exchangev1.QueryResponse{}, nil
@@ -144,7 +144,7 @@ func (q *Queries) try(ctx context.Context, request access.Request, question *que
 	}
 	page, err := q.page(ctx, topic, question, d.Fields)
 	if errors.Is(err, errOthers) {
-		return nil, q.refuse(ctx, request, d.RefuseBy("case.subject"))
+		return nil, q.Refuse(ctx, request, d.RefuseBy("case.subject"))
 	}
 	if err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func (q *Queries) try(ctx context.Context, request access.Request, question *que
 	// says that it was allowed to leave.
 	commit, err := q.Journal.Submit(ctx, d.Call(q.Policy, request, []journal.Entry{entry}))
 	if err != nil {
-		return nil, q.denied(ctx, request, d, err)
+		return nil, q.Denied(ctx, request, d, err)
 	}
 	return &exchangev1.QueryResponse{
 		Records: page.batch.Records, NextPageToken: page.next, Proof: commit.Proof, Release: receipt(commit),
@@ -171,17 +171,17 @@ func receipt(commit *journal.Commit) *exchangev1.Receipt {
 	}
 }
 
-// denied commits the refusal that an error is, if it is one.
-func (q *Queries) denied(ctx context.Context, request access.Request, d access.Decision, err error) error {
+// Denied commits the refusal that an error is, if it is one.
+func (q *Queries) Denied(ctx context.Context, request access.Request, d access.Decision, err error) error {
 	if fault.KindOf(err) != fault.Denied {
 		return err
 	}
 	d.Allow, d.Kind, d.Rule, d.Message = false, fault.Denied, fault.RuleOf(err), fault.Status(err).Message()
-	return q.refuse(ctx, request, d)
+	return q.Refuse(ctx, request, d)
 }
 
-// refuse commits the refusal and gives it; or why it could not be committed.
-func (q *Queries) refuse(ctx context.Context, request access.Request, d access.Decision) error {
+// Refuse commits the refusal and gives it; or why it could not be committed.
+func (q *Queries) Refuse(ctx context.Context, request access.Request, d access.Decision) error {
 	if err := q.Refusals.Refuse(ctx, request, d); err != nil {
 		return err
 	}
@@ -231,6 +231,6 @@ func (q *Queries) entry(request access.Request, d *access.Decision, question *qu
 	}, nil
 }
 
-func (q *Queries) cutter() *release.Cutter {
+func (q *Queries) Cutter() *release.Cutter {
 	return &release.Cutter{Sealer: q.Keyring, Origin: q.Journal.Head().Origin, Clock: q.Clock, Marks: q.Marks}
 }

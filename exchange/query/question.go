@@ -46,7 +46,7 @@ func (q *Queries) read(caller *identity.Caller, r *exchangev1.QueryRequest) (*qu
 	switch by := r.By.(type) {
 	case *exchangev1.QueryRequest_Subject:
 		var err error
-		if a.subject, err = readSubject(by.Subject); err != nil {
+		if a.subject, err = ReadSubject(by.Subject); err != nil {
 			return nil, err
 		}
 		a.token = q.Keyring.Token(identity.TokenSubject, a.subject.Type, a.subject.Number)
@@ -63,8 +63,8 @@ func (q *Queries) read(caller *identity.Caller, r *exchangev1.QueryRequest) (*qu
 	return a, nil
 }
 
-// readSubject checks and normalises a subject.
-func readSubject(s *ledgerv1.Subject) (*ledgerv1.Subject, error) {
+// ReadSubject checks and normalises a subject.
+func ReadSubject(s *ledgerv1.Subject) (*ledgerv1.Subject, error) {
 	number, err := contract.Normalise(s.GetType(), s.GetNumber())
 	if err != nil {
 		return nil, fault.Field("subject.number", fault.RuleOf(err), "%s", fault.Status(err).Message())

@@ -1,5 +1,3 @@
-// Package reuse finds, for the materials that a service item asks of an applicant,
-// the records that departments hold already.
 package reuse
 
 import (

@@ -197,6 +197,15 @@ func whatOfPermission(e *ledgerv1.LedgerEntry) string {
 	case *ledgerv1.LedgerEntry_SnapshotEnded:
 		s := b.SnapshotEnded
 		return fmt.Sprintf("a full load of %s: %d of %d removed%s", s.GetTopic(), s.GetRemoved(), s.GetHeld(), yesNo(s.GetAbandoned(), ", abandoned", ""))
+	case *ledgerv1.LedgerEntry_Prepared:
+		return fmt.Sprintf("%s: %d materials%s", b.Prepared.GetItem(), len(b.Prepared.GetMaterials()), yesNo(b.Prepared.GetAgain(), ", again", ""))
+	case *ledgerv1.LedgerEntry_Collected:
+		return fmt.Sprintf("%s: %d copies", b.Collected.GetItem(), b.Collected.GetCopies())
+	case *ledgerv1.LedgerEntry_Submitted:
+		s := b.Submitted
+		return fmt.Sprintf("%s for %s, grade %s, in entry %d", s.GetMaterial(), s.GetItem(), s.GetGrade(), s.GetPublication())
+	case *ledgerv1.LedgerEntry_Papers:
+		return fmt.Sprintf("%s: %d papers accepted unasked", b.Papers.GetItem(), len(b.Papers.GetPapers()))
 	case *ledgerv1.LedgerEntry_DocumentStored:
 		return "a document is there"
 	case *ledgerv1.LedgerEntry_DocumentReturned:

@@ -271,7 +271,7 @@ func (n *Node) openServer() error {
 	accessv1.RegisterRepresentationServiceServer(n.server, &rpc.RepresentationService{Consents: n.consents})
 	accessv1.RegisterIdentityProviderServiceServer(n.server, &rpc.IdentityProviderService{Consents: n.consents})
 	accessv1.RegisterCaseServiceServer(n.server, &rpc.CaseService{Cases: n.Cases})
-	exchangev1.RegisterExchangeServiceServer(n.server, n.exchangeService())
+	n.serveReading()
 	exchangev1.RegisterEnrolmentServiceServer(n.server, &rpc.EnrolmentService{Subscriptions: n.subscriptions})
 	exchangev1.RegisterCorrectionServiceServer(n.server, &rpc.CorrectionService{Corrections: n.corrections})
 	exchangev1.RegisterStatusServiceServer(n.server, &rpc.StatusService{Statuses: &status.Statuses{
@@ -283,15 +283,6 @@ func (n *Node) openServer() error {
 	ledgerv1.RegisterLedgerServiceServer(n.server, n.ledgerService())
 	n.closing(func(ctx context.Context) error { n.server.Close(ctx); return nil })
 	return nil
-}
-
-func (n *Node) exchangeService() *rpc.ExchangeService {
-	return &rpc.ExchangeService{
-		SubscriptionService: rpc.SubscriptionService{Subscriptions: n.subscriptions},
-		DB:                  n.DB,
-		Intake:              n.intake,
-		Queries:             n.queries,
-	}
 }
 
 func (n *Node) ledgerService() *rpc.LedgerService {

@@ -150,6 +150,7 @@ type clientsOf struct {
 	cataloguev1.PersonServiceClient
 	cataloguev1.GroupServiceClient
 	exchangev1.DocumentServiceClient
+	exchangev1.ReuseServiceClient
 }
 
 func over(c grpc.ClientConnInterface) clientsOf {
@@ -161,7 +162,7 @@ func over(c grpc.ClientConnInterface) clientsOf {
 		exchangev1.NewCorrectionServiceClient(c),
 		exchangev1.NewStatusServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
-		cataloguev1.NewPersonServiceClient(c), cataloguev1.NewGroupServiceClient(c), exchangev1.NewDocumentServiceClient(c),
+		cataloguev1.NewPersonServiceClient(c), cataloguev1.NewGroupServiceClient(c), exchangev1.NewDocumentServiceClient(c), exchangev1.NewReuseServiceClient(c),
 	}
 }
 
@@ -424,6 +425,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.consentRows()...)
 	rows = append(rows, p.enrolmentRows()...)
 	rows = append(rows, p.documentRows()...)
+	rows = append(rows, p.reuseRows()...)
 	return rows
 }
 

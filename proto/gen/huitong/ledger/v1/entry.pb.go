@@ -103,6 +103,88 @@ func (Operation) EnumDescriptor() ([]byte, []int) {
 	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{0}
 }
 
+// MaterialState is how a material of a service item stands for a case.
+type MaterialState int32
+
+const (
+	MaterialState_MATERIAL_STATE_UNSPECIFIED MaterialState = 0
+	MaterialState_MATERIAL_STATE_HELD        MaterialState = 1
+	// The subject has to agree first; whether it is held is not said.
+	MaterialState_MATERIAL_STATE_NEEDS_CONSENT MaterialState = 2
+	// The department has no grant that serves.
+	MaterialState_MATERIAL_STATE_NEEDS_GRANT MaterialState = 3
+	MaterialState_MATERIAL_STATE_EXPIRED     MaterialState = 4
+	// Held, and disputed: it may be used.
+	MaterialState_MATERIAL_STATE_DISPUTED MaterialState = 5
+	// Several records would do, and the exchange does not guess.
+	MaterialState_MATERIAL_STATE_AMBIGUOUS MaterialState = 6
+	// Its supplier has not answered.
+	MaterialState_MATERIAL_STATE_SUPPLIER_LATE MaterialState = 7
+	// Not held: the applicant has to submit it.
+	MaterialState_MATERIAL_STATE_TO_SUBMIT MaterialState = 8
+	// Held, and the applicant does not want it to be used.
+	MaterialState_MATERIAL_STATE_DECLINED MaterialState = 9
+	// Its copy was released.
+	MaterialState_MATERIAL_STATE_COLLECTED MaterialState = 10
+)
+
+// Enum value maps for MaterialState.
+var (
+	MaterialState_name = map[int32]string{
+		0:  "MATERIAL_STATE_UNSPECIFIED",
+		1:  "MATERIAL_STATE_HELD",
+		2:  "MATERIAL_STATE_NEEDS_CONSENT",
+		3:  "MATERIAL_STATE_NEEDS_GRANT",
+		4:  "MATERIAL_STATE_EXPIRED",
+		5:  "MATERIAL_STATE_DISPUTED",
+		6:  "MATERIAL_STATE_AMBIGUOUS",
+		7:  "MATERIAL_STATE_SUPPLIER_LATE",
+		8:  "MATERIAL_STATE_TO_SUBMIT",
+		9:  "MATERIAL_STATE_DECLINED",
+		10: "MATERIAL_STATE_COLLECTED",
+	}
+	MaterialState_value = map[string]int32{
+		"MATERIAL_STATE_UNSPECIFIED":   0,
+		"MATERIAL_STATE_HELD":          1,
+		"MATERIAL_STATE_NEEDS_CONSENT": 2,
+		"MATERIAL_STATE_NEEDS_GRANT":   3,
+		"MATERIAL_STATE_EXPIRED":       4,
+		"MATERIAL_STATE_DISPUTED":      5,
+		"MATERIAL_STATE_AMBIGUOUS":     6,
+		"MATERIAL_STATE_SUPPLIER_LATE": 7,
+		"MATERIAL_STATE_TO_SUBMIT":     8,
+		"MATERIAL_STATE_DECLINED":      9,
+		"MATERIAL_STATE_COLLECTED":     10,
+	}
+)
+
+func (x MaterialState) Enum() *MaterialState {
+	p := new(MaterialState)
+	*p = x
+	return p
+}
+
+func (x MaterialState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MaterialState) Descriptor() protoreflect.EnumDescriptor {
+	return file_huitong_ledger_v1_entry_proto_enumTypes[1].Descriptor()
+}
+
+func (MaterialState) Type() protoreflect.EnumType {
+	return &file_huitong_ledger_v1_entry_proto_enumTypes[1]
+}
+
+func (x MaterialState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MaterialState.Descriptor instead.
+func (MaterialState) EnumDescriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{1}
+}
+
 // LedgerEntry is one line of the ledger.
 type LedgerEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -141,6 +223,10 @@ type LedgerEntry struct {
 	//	*LedgerEntry_SnapshotEnded
 	//	*LedgerEntry_DocumentStored
 	//	*LedgerEntry_DocumentReturned
+	//	*LedgerEntry_Prepared
+	//	*LedgerEntry_Collected
+	//	*LedgerEntry_Submitted
+	//	*LedgerEntry_Papers
 	//	*LedgerEntry_StatusAsked
 	Body          isLedgerEntry_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -428,6 +514,42 @@ func (x *LedgerEntry) GetDocumentReturned() *DocumentReturned {
 	return nil
 }
 
+func (x *LedgerEntry) GetPrepared() *MaterialsPrepared {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Prepared); ok {
+			return x.Prepared
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetCollected() *MaterialsCollected {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Collected); ok {
+			return x.Collected
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetSubmitted() *MaterialSubmitted {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Submitted); ok {
+			return x.Submitted
+		}
+	}
+	return nil
+}
+
+func (x *LedgerEntry) GetPapers() *PapersReported {
+	if x != nil {
+		if x, ok := x.Body.(*LedgerEntry_Papers); ok {
+			return x.Papers
+		}
+	}
+	return nil
+}
+
 func (x *LedgerEntry) GetStatusAsked() *StatusAsked {
 	if x != nil {
 		if x, ok := x.Body.(*LedgerEntry_StatusAsked); ok {
@@ -537,6 +659,22 @@ type LedgerEntry_DocumentReturned struct {
 	DocumentReturned *DocumentReturned `protobuf:"bytes,33,opt,name=document_returned,json=documentReturned,proto3,oneof"`
 }
 
+type LedgerEntry_Prepared struct {
+	Prepared *MaterialsPrepared `protobuf:"bytes,40,opt,name=prepared,proto3,oneof"`
+}
+
+type LedgerEntry_Collected struct {
+	Collected *MaterialsCollected `protobuf:"bytes,41,opt,name=collected,proto3,oneof"`
+}
+
+type LedgerEntry_Submitted struct {
+	Submitted *MaterialSubmitted `protobuf:"bytes,42,opt,name=submitted,proto3,oneof"`
+}
+
+type LedgerEntry_Papers struct {
+	Papers *PapersReported `protobuf:"bytes,43,opt,name=papers,proto3,oneof"`
+}
+
 type LedgerEntry_StatusAsked struct {
 	StatusAsked *StatusAsked `protobuf:"bytes,50,opt,name=status_asked,json=statusAsked,proto3,oneof"`
 }
@@ -588,6 +726,14 @@ func (*LedgerEntry_SnapshotEnded) isLedgerEntry_Body() {}
 func (*LedgerEntry_DocumentStored) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_DocumentReturned) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Prepared) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Collected) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Submitted) isLedgerEntry_Body() {}
+
+func (*LedgerEntry_Papers) isLedgerEntry_Body() {}
 
 func (*LedgerEntry_StatusAsked) isLedgerEntry_Body() {}
 
@@ -1516,7 +1662,11 @@ type RecordsQueried struct {
 	ConsentCommitments [][]byte `protobuf:"bytes,14,rep,name=consent_commitments,json=consentCommitments,proto3" json:"consent_commitments,omitempty"`
 	// Index plus one up to which the answer looked, for a question of what was
 	// known then; 0 for the present.
-	AsOfPlusOne   uint64 `protobuf:"varint,15,opt,name=as_of_plus_one,json=asOfPlusOne,proto3" json:"as_of_plus_one,omitempty"`
+	AsOfPlusOne uint64 `protobuf:"varint,15,opt,name=as_of_plus_one,json=asOfPlusOne,proto3" json:"as_of_plus_one,omitempty"`
+	// For a copy that was collected: code of the material, and until when it may be
+	// used, microseconds UTC.
+	Material      string `protobuf:"bytes,16,opt,name=material,proto3" json:"material,omitempty"`
+	UsableUntilUs int64  `protobuf:"varint,17,opt,name=usable_until_us,json=usableUntilUs,proto3" json:"usable_until_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1652,6 +1802,20 @@ func (x *RecordsQueried) GetConsentCommitments() [][]byte {
 func (x *RecordsQueried) GetAsOfPlusOne() uint64 {
 	if x != nil {
 		return x.AsOfPlusOne
+	}
+	return 0
+}
+
+func (x *RecordsQueried) GetMaterial() string {
+	if x != nil {
+		return x.Material
+	}
+	return ""
+}
+
+func (x *RecordsQueried) GetUsableUntilUs() int64 {
+	if x != nil {
+		return x.UsableUntilUs
 	}
 	return 0
 }
@@ -3743,11 +3907,550 @@ func (x *StatusAsked) GetAnswerCommitment() []byte {
 	return nil
 }
 
+// MaterialOutcome is one material in an entry.
+type MaterialOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Code  string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	State MaterialState          `protobuf:"varint,2,opt,name=state,proto3,enum=huitong.ledger.v1.MaterialState" json:"state,omitempty"`
+	// Which topic holds it; empty where none does.
+	Topic         string `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
+	Provider      string `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaterialOutcome) Reset() {
+	*x = MaterialOutcome{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaterialOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaterialOutcome) ProtoMessage() {}
+
+func (x *MaterialOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaterialOutcome.ProtoReflect.Descriptor instead.
+func (*MaterialOutcome) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *MaterialOutcome) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *MaterialOutcome) GetState() MaterialState {
+	if x != nil {
+		return x.State
+	}
+	return MaterialState_MATERIAL_STATE_UNSPECIFIED
+}
+
+func (x *MaterialOutcome) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *MaterialOutcome) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+// MaterialsPrepared: a department asked which materials of a service item the
+// exchange holds for a case.
+type MaterialsPrepared struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Consumer string                 `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Item     string                 `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
+	// Ledger index of the item's version.
+	ItemIndex         uint64             `protobuf:"varint,3,opt,name=item_index,json=itemIndex,proto3" json:"item_index,omitempty"`
+	PersonCommitment  []byte             `protobuf:"bytes,4,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	CaseCommitment    []byte             `protobuf:"bytes,5,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	SubjectCommitment []byte             `protobuf:"bytes,6,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
+	Materials         []*MaterialOutcome `protobuf:"bytes,7,rep,name=materials,proto3" json:"materials,omitempty"`
+	// The case was prepared for this subject before.
+	Again         bool `protobuf:"varint,8,opt,name=again,proto3" json:"again,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaterialsPrepared) Reset() {
+	*x = MaterialsPrepared{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaterialsPrepared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaterialsPrepared) ProtoMessage() {}
+
+func (x *MaterialsPrepared) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaterialsPrepared.ProtoReflect.Descriptor instead.
+func (*MaterialsPrepared) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *MaterialsPrepared) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *MaterialsPrepared) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *MaterialsPrepared) GetItemIndex() uint64 {
+	if x != nil {
+		return x.ItemIndex
+	}
+	return 0
+}
+
+func (x *MaterialsPrepared) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *MaterialsPrepared) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+func (x *MaterialsPrepared) GetSubjectCommitment() []byte {
+	if x != nil {
+		return x.SubjectCommitment
+	}
+	return nil
+}
+
+func (x *MaterialsPrepared) GetMaterials() []*MaterialOutcome {
+	if x != nil {
+		return x.Materials
+	}
+	return nil
+}
+
+func (x *MaterialsPrepared) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
+// MaterialsCollected: copies of the materials that the exchange holds were
+// released for a case. The RecordsQueried entries of the copies stand before this
+// one, without a gap.
+type MaterialsCollected struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Consumer          string                 `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Item              string                 `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
+	ItemIndex         uint64                 `protobuf:"varint,3,opt,name=item_index,json=itemIndex,proto3" json:"item_index,omitempty"`
+	PersonCommitment  []byte                 `protobuf:"bytes,4,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	CaseCommitment    []byte                 `protobuf:"bytes,5,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	SubjectCommitment []byte                 `protobuf:"bytes,6,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
+	// Those that this collection chose: collected or declined.
+	Materials []*MaterialOutcome `protobuf:"bytes,7,rep,name=materials,proto3" json:"materials,omitempty"`
+	// How many copies.
+	Copies        uint32 `protobuf:"varint,8,opt,name=copies,proto3" json:"copies,omitempty"`
+	UsableUntilUs int64  `protobuf:"varint,9,opt,name=usable_until_us,json=usableUntilUs,proto3" json:"usable_until_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaterialsCollected) Reset() {
+	*x = MaterialsCollected{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaterialsCollected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaterialsCollected) ProtoMessage() {}
+
+func (x *MaterialsCollected) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaterialsCollected.ProtoReflect.Descriptor instead.
+func (*MaterialsCollected) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *MaterialsCollected) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *MaterialsCollected) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *MaterialsCollected) GetItemIndex() uint64 {
+	if x != nil {
+		return x.ItemIndex
+	}
+	return 0
+}
+
+func (x *MaterialsCollected) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *MaterialsCollected) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+func (x *MaterialsCollected) GetSubjectCommitment() []byte {
+	if x != nil {
+		return x.SubjectCommitment
+	}
+	return nil
+}
+
+func (x *MaterialsCollected) GetMaterials() []*MaterialOutcome {
+	if x != nil {
+		return x.Materials
+	}
+	return nil
+}
+
+func (x *MaterialsCollected) GetCopies() uint32 {
+	if x != nil {
+		return x.Copies
+	}
+	return 0
+}
+
+func (x *MaterialsCollected) GetUsableUntilUs() int64 {
+	if x != nil {
+		return x.UsableUntilUs
+	}
+	return 0
+}
+
+// MaterialSubmitted: an applicant submitted a material; the entry before this one
+// published it.
+type MaterialSubmitted struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Consumer string                 `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Item     string                 `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
+	Material string                 `protobuf:"bytes,3,opt,name=material,proto3" json:"material,omitempty"`
+	Topic    string                 `protobuf:"bytes,4,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Ledger index of the publication.
+	Publication uint64 `protobuf:"varint,5,opt,name=publication,proto3" json:"publication,omitempty"`
+	// "A" to "D".
+	Grade             string `protobuf:"bytes,6,opt,name=grade,proto3" json:"grade,omitempty"`
+	PersonCommitment  []byte `protobuf:"bytes,7,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	CaseCommitment    []byte `protobuf:"bytes,8,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	SubjectCommitment []byte `protobuf:"bytes,9,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *MaterialSubmitted) Reset() {
+	*x = MaterialSubmitted{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaterialSubmitted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaterialSubmitted) ProtoMessage() {}
+
+func (x *MaterialSubmitted) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaterialSubmitted.ProtoReflect.Descriptor instead.
+func (*MaterialSubmitted) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *MaterialSubmitted) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *MaterialSubmitted) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *MaterialSubmitted) GetMaterial() string {
+	if x != nil {
+		return x.Material
+	}
+	return ""
+}
+
+func (x *MaterialSubmitted) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *MaterialSubmitted) GetPublication() uint64 {
+	if x != nil {
+		return x.Publication
+	}
+	return 0
+}
+
+func (x *MaterialSubmitted) GetGrade() string {
+	if x != nil {
+		return x.Grade
+	}
+	return ""
+}
+
+func (x *MaterialSubmitted) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *MaterialSubmitted) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+func (x *MaterialSubmitted) GetSubjectCommitment() []byte {
+	if x != nil {
+		return x.SubjectCommitment
+	}
+	return nil
+}
+
+// PapersReported: a department accepted papers while the exchange could not be
+// reached.
+type PapersReported struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Consumer          string                 `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Item              string                 `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
+	PersonCommitment  []byte                 `protobuf:"bytes,3,opt,name=person_commitment,json=personCommitment,proto3" json:"person_commitment,omitempty"`
+	CaseCommitment    []byte                 `protobuf:"bytes,4,opt,name=case_commitment,json=caseCommitment,proto3" json:"case_commitment,omitempty"`
+	SubjectCommitment []byte                 `protobuf:"bytes,5,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
+	Papers            []*ReportedPaper       `protobuf:"bytes,6,rep,name=papers,proto3" json:"papers,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *PapersReported) Reset() {
+	*x = PapersReported{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PapersReported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PapersReported) ProtoMessage() {}
+
+func (x *PapersReported) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PapersReported.ProtoReflect.Descriptor instead.
+func (*PapersReported) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PapersReported) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *PapersReported) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *PapersReported) GetPersonCommitment() []byte {
+	if x != nil {
+		return x.PersonCommitment
+	}
+	return nil
+}
+
+func (x *PapersReported) GetCaseCommitment() []byte {
+	if x != nil {
+		return x.CaseCommitment
+	}
+	return nil
+}
+
+func (x *PapersReported) GetSubjectCommitment() []byte {
+	if x != nil {
+		return x.SubjectCommitment
+	}
+	return nil
+}
+
+func (x *PapersReported) GetPapers() []*ReportedPaper {
+	if x != nil {
+		return x.Papers
+	}
+	return nil
+}
+
+// ReportedPaper is one of them.
+type ReportedPaper struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Material string                 `protobuf:"bytes,1,opt,name=material,proto3" json:"material,omitempty"`
+	// The exchange held it.
+	Avoidable     bool `protobuf:"varint,2,opt,name=avoidable,proto3" json:"avoidable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportedPaper) Reset() {
+	*x = ReportedPaper{}
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportedPaper) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportedPaper) ProtoMessage() {}
+
+func (x *ReportedPaper) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_entry_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportedPaper.ProtoReflect.Descriptor instead.
+func (*ReportedPaper) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_entry_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ReportedPaper) GetMaterial() string {
+	if x != nil {
+		return x.Material
+	}
+	return ""
+}
+
+func (x *ReportedPaper) GetAvoidable() bool {
+	if x != nil {
+		return x.Avoidable
+	}
+	return false
+}
+
 var File_huitong_ledger_v1_entry_proto protoreflect.FileDescriptor
 
 const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xc0\x0e\n" +
+	"\x1dhuitong/ledger/v1/entry.proto\x12\x11huitong.ledger.v1\"\xce\x10\n" +
 	"\vLedgerEntry\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x13\n" +
 	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x14\n" +
@@ -3779,7 +4482,11 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0esnapshot_begun\x18\x1e \x01(\v2 .huitong.ledger.v1.SnapshotBegunH\x00R\rsnapshotBegun\x12I\n" +
 	"\x0esnapshot_ended\x18\x1f \x01(\v2 .huitong.ledger.v1.SnapshotEndedH\x00R\rsnapshotEnded\x12L\n" +
 	"\x0fdocument_stored\x18  \x01(\v2!.huitong.ledger.v1.DocumentStoredH\x00R\x0edocumentStored\x12R\n" +
-	"\x11document_returned\x18! \x01(\v2#.huitong.ledger.v1.DocumentReturnedH\x00R\x10documentReturned\x12C\n" +
+	"\x11document_returned\x18! \x01(\v2#.huitong.ledger.v1.DocumentReturnedH\x00R\x10documentReturned\x12B\n" +
+	"\bprepared\x18( \x01(\v2$.huitong.ledger.v1.MaterialsPreparedH\x00R\bprepared\x12E\n" +
+	"\tcollected\x18) \x01(\v2%.huitong.ledger.v1.MaterialsCollectedH\x00R\tcollected\x12D\n" +
+	"\tsubmitted\x18* \x01(\v2$.huitong.ledger.v1.MaterialSubmittedH\x00R\tsubmitted\x12;\n" +
+	"\x06papers\x18+ \x01(\v2!.huitong.ledger.v1.PapersReportedH\x00R\x06papers\x12C\n" +
 	"\fstatus_asked\x182 \x01(\v2\x1e.huitong.ledger.v1.StatusAskedH\x00R\vstatusAskedB\x06\n" +
 	"\x04body\"\xfe\x05\n" +
 	"\x0fRecordPublished\x12\x14\n" +
@@ -3863,7 +4570,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\apurpose\x18\x06 \x01(\tR\apurpose\x12\"\n" +
 	"\fsubscription\x18\a \x01(\tR\fsubscription\x12+\n" +
 	"\x11person_commitment\x18\b \x01(\fR\x10personCommitment\x12'\n" +
-	"\x0fcase_commitment\x18\t \x01(\fR\x0ecaseCommitment\"\x86\x04\n" +
+	"\x0fcase_commitment\x18\t \x01(\fR\x0ecaseCommitment\"\xca\x04\n" +
 	"\x0eRecordsQueried\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
@@ -3880,7 +4587,9 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\fdetails_root\x18\f \x01(\fR\vdetailsRoot\x12!\n" +
 	"\fcase_claimed\x18\r \x01(\bR\vcaseClaimed\x12/\n" +
 	"\x13consent_commitments\x18\x0e \x03(\fR\x12consentCommitments\x12#\n" +
-	"\x0eas_of_plus_one\x18\x0f \x01(\x04R\vasOfPlusOne\"\xcb\x01\n" +
+	"\x0eas_of_plus_one\x18\x0f \x01(\x04R\vasOfPlusOne\x12\x1a\n" +
+	"\bmaterial\x18\x10 \x01(\tR\bmaterial\x12&\n" +
+	"\x0fusable_until_us\x18\x11 \x01(\x03R\rusableUntilUs\"\xcb\x01\n" +
 	"\rObjectChanged\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -4066,7 +4775,53 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\bconsumer\x18\x03 \x01(\tR\bconsumer\x12\x16\n" +
 	"\x06policy\x18\x04 \x01(\x04R\x06policy\x12/\n" +
 	"\x13question_commitment\x18\x05 \x01(\fR\x12questionCommitment\x12+\n" +
-	"\x11answer_commitment\x18\x06 \x01(\fR\x10answerCommitment*\xd6\x01\n" +
+	"\x11answer_commitment\x18\x06 \x01(\fR\x10answerCommitment\"\x8f\x01\n" +
+	"\x0fMaterialOutcome\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x126\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .huitong.ledger.v1.MaterialStateR\x05state\x12\x14\n" +
+	"\x05topic\x18\x03 \x01(\tR\x05topic\x12\x1a\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\"\xbf\x02\n" +
+	"\x11MaterialsPrepared\x12\x1a\n" +
+	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
+	"\x04item\x18\x02 \x01(\tR\x04item\x12\x1d\n" +
+	"\n" +
+	"item_index\x18\x03 \x01(\x04R\titemIndex\x12+\n" +
+	"\x11person_commitment\x18\x04 \x01(\fR\x10personCommitment\x12'\n" +
+	"\x0fcase_commitment\x18\x05 \x01(\fR\x0ecaseCommitment\x12-\n" +
+	"\x12subject_commitment\x18\x06 \x01(\fR\x11subjectCommitment\x12@\n" +
+	"\tmaterials\x18\a \x03(\v2\".huitong.ledger.v1.MaterialOutcomeR\tmaterials\x12\x14\n" +
+	"\x05again\x18\b \x01(\bR\x05again\"\xea\x02\n" +
+	"\x12MaterialsCollected\x12\x1a\n" +
+	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
+	"\x04item\x18\x02 \x01(\tR\x04item\x12\x1d\n" +
+	"\n" +
+	"item_index\x18\x03 \x01(\x04R\titemIndex\x12+\n" +
+	"\x11person_commitment\x18\x04 \x01(\fR\x10personCommitment\x12'\n" +
+	"\x0fcase_commitment\x18\x05 \x01(\fR\x0ecaseCommitment\x12-\n" +
+	"\x12subject_commitment\x18\x06 \x01(\fR\x11subjectCommitment\x12@\n" +
+	"\tmaterials\x18\a \x03(\v2\".huitong.ledger.v1.MaterialOutcomeR\tmaterials\x12\x16\n" +
+	"\x06copies\x18\b \x01(\rR\x06copies\x12&\n" +
+	"\x0fusable_until_us\x18\t \x01(\x03R\rusableUntilUs\"\xb2\x02\n" +
+	"\x11MaterialSubmitted\x12\x1a\n" +
+	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
+	"\x04item\x18\x02 \x01(\tR\x04item\x12\x1a\n" +
+	"\bmaterial\x18\x03 \x01(\tR\bmaterial\x12\x14\n" +
+	"\x05topic\x18\x04 \x01(\tR\x05topic\x12 \n" +
+	"\vpublication\x18\x05 \x01(\x04R\vpublication\x12\x14\n" +
+	"\x05grade\x18\x06 \x01(\tR\x05grade\x12+\n" +
+	"\x11person_commitment\x18\a \x01(\fR\x10personCommitment\x12'\n" +
+	"\x0fcase_commitment\x18\b \x01(\fR\x0ecaseCommitment\x12-\n" +
+	"\x12subject_commitment\x18\t \x01(\fR\x11subjectCommitment\"\xff\x01\n" +
+	"\x0ePapersReported\x12\x1a\n" +
+	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
+	"\x04item\x18\x02 \x01(\tR\x04item\x12+\n" +
+	"\x11person_commitment\x18\x03 \x01(\fR\x10personCommitment\x12'\n" +
+	"\x0fcase_commitment\x18\x04 \x01(\fR\x0ecaseCommitment\x12-\n" +
+	"\x12subject_commitment\x18\x05 \x01(\fR\x11subjectCommitment\x128\n" +
+	"\x06papers\x18\x06 \x03(\v2 .huitong.ledger.v1.ReportedPaperR\x06papers\"I\n" +
+	"\rReportedPaper\x12\x1a\n" +
+	"\bmaterial\x18\x01 \x01(\tR\bmaterial\x12\x1c\n" +
+	"\tavoidable\x18\x02 \x01(\bR\tavoidable*\xd6\x01\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rOPERATION_PUT\x10\x01\x12\x14\n" +
@@ -4076,7 +4831,20 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x10OPERATION_REVOKE\x10\x05\x12\x14\n" +
 	"\x10OPERATION_CANCEL\x10\x06\x12\x17\n" +
 	"\x13OPERATION_SUPERSEDE\x10\a\x12\x13\n" +
-	"\x0fOPERATION_ERASE\x10\bBj\n" +
+	"\x0fOPERATION_ERASE\x10\b*\xdc\x02\n" +
+	"\rMaterialState\x12\x1e\n" +
+	"\x1aMATERIAL_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MATERIAL_STATE_HELD\x10\x01\x12 \n" +
+	"\x1cMATERIAL_STATE_NEEDS_CONSENT\x10\x02\x12\x1e\n" +
+	"\x1aMATERIAL_STATE_NEEDS_GRANT\x10\x03\x12\x1a\n" +
+	"\x16MATERIAL_STATE_EXPIRED\x10\x04\x12\x1b\n" +
+	"\x17MATERIAL_STATE_DISPUTED\x10\x05\x12\x1c\n" +
+	"\x18MATERIAL_STATE_AMBIGUOUS\x10\x06\x12 \n" +
+	"\x1cMATERIAL_STATE_SUPPLIER_LATE\x10\a\x12\x1c\n" +
+	"\x18MATERIAL_STATE_TO_SUBMIT\x10\b\x12\x1b\n" +
+	"\x17MATERIAL_STATE_DECLINED\x10\t\x12\x1c\n" +
+	"\x18MATERIAL_STATE_COLLECTED\x10\n" +
+	"Bj\n" +
 	"\x15org.huitong.ledger.v1B\n" +
 	"EntryProtoP\x01ZCgithub.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1;ledgerv1b\x06proto3"
 
@@ -4092,76 +4860,91 @@ func file_huitong_ledger_v1_entry_proto_rawDescGZIP() []byte {
 	return file_huitong_ledger_v1_entry_proto_rawDescData
 }
 
-var file_huitong_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_huitong_ledger_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_huitong_ledger_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_huitong_ledger_v1_entry_proto_goTypes = []any{
 	(Operation)(0),                   // 0: huitong.ledger.v1.Operation
-	(*LedgerEntry)(nil),              // 1: huitong.ledger.v1.LedgerEntry
-	(*RecordPublished)(nil),          // 2: huitong.ledger.v1.RecordPublished
-	(*CallPart)(nil),                 // 3: huitong.ledger.v1.CallPart
-	(*OmittedStatement)(nil),         // 4: huitong.ledger.v1.OmittedStatement
-	(*BatchReleased)(nil),            // 5: huitong.ledger.v1.BatchReleased
-	(*ReleaseDetail)(nil),            // 6: huitong.ledger.v1.ReleaseDetail
-	(*AcknowledgementsReceived)(nil), // 7: huitong.ledger.v1.AcknowledgementsReceived
-	(*Acknowledgement)(nil),          // 8: huitong.ledger.v1.Acknowledgement
-	(*AccessRefused)(nil),            // 9: huitong.ledger.v1.AccessRefused
-	(*RecordsQueried)(nil),           // 10: huitong.ledger.v1.RecordsQueried
-	(*ObjectChanged)(nil),            // 11: huitong.ledger.v1.ObjectChanged
-	(*CertificateChanged)(nil),       // 12: huitong.ledger.v1.CertificateChanged
-	(*RecordErased)(nil),             // 13: huitong.ledger.v1.RecordErased
-	(*LedgerRead)(nil),               // 14: huitong.ledger.v1.LedgerRead
-	(*GrantStepped)(nil),             // 15: huitong.ledger.v1.GrantStepped
-	(*StepStatement)(nil),            // 16: huitong.ledger.v1.StepStatement
-	(*PersonChanged)(nil),            // 17: huitong.ledger.v1.PersonChanged
-	(*CaseOpened)(nil),               // 18: huitong.ledger.v1.CaseOpened
-	(*CaseClosed)(nil),               // 19: huitong.ledger.v1.CaseClosed
-	(*ConsentGiven)(nil),             // 20: huitong.ledger.v1.ConsentGiven
-	(*ConsentRevoked)(nil),           // 21: huitong.ledger.v1.ConsentRevoked
-	(*RepresentationChanged)(nil),    // 22: huitong.ledger.v1.RepresentationChanged
-	(*RecordsChecked)(nil),           // 23: huitong.ledger.v1.RecordsChecked
-	(*SubjectsEnrolled)(nil),         // 24: huitong.ledger.v1.SubjectsEnrolled
-	(*RecordDisputed)(nil),           // 25: huitong.ledger.v1.RecordDisputed
-	(*DisputeAnswered)(nil),          // 26: huitong.ledger.v1.DisputeAnswered
-	(*SnapshotBegun)(nil),            // 27: huitong.ledger.v1.SnapshotBegun
-	(*SnapshotEnded)(nil),            // 28: huitong.ledger.v1.SnapshotEnded
-	(*DocumentStored)(nil),           // 29: huitong.ledger.v1.DocumentStored
-	(*DocumentReturned)(nil),         // 30: huitong.ledger.v1.DocumentReturned
-	(*StatusAsked)(nil),              // 31: huitong.ledger.v1.StatusAsked
+	(MaterialState)(0),               // 1: huitong.ledger.v1.MaterialState
+	(*LedgerEntry)(nil),              // 2: huitong.ledger.v1.LedgerEntry
+	(*RecordPublished)(nil),          // 3: huitong.ledger.v1.RecordPublished
+	(*CallPart)(nil),                 // 4: huitong.ledger.v1.CallPart
+	(*OmittedStatement)(nil),         // 5: huitong.ledger.v1.OmittedStatement
+	(*BatchReleased)(nil),            // 6: huitong.ledger.v1.BatchReleased
+	(*ReleaseDetail)(nil),            // 7: huitong.ledger.v1.ReleaseDetail
+	(*AcknowledgementsReceived)(nil), // 8: huitong.ledger.v1.AcknowledgementsReceived
+	(*Acknowledgement)(nil),          // 9: huitong.ledger.v1.Acknowledgement
+	(*AccessRefused)(nil),            // 10: huitong.ledger.v1.AccessRefused
+	(*RecordsQueried)(nil),           // 11: huitong.ledger.v1.RecordsQueried
+	(*ObjectChanged)(nil),            // 12: huitong.ledger.v1.ObjectChanged
+	(*CertificateChanged)(nil),       // 13: huitong.ledger.v1.CertificateChanged
+	(*RecordErased)(nil),             // 14: huitong.ledger.v1.RecordErased
+	(*LedgerRead)(nil),               // 15: huitong.ledger.v1.LedgerRead
+	(*GrantStepped)(nil),             // 16: huitong.ledger.v1.GrantStepped
+	(*StepStatement)(nil),            // 17: huitong.ledger.v1.StepStatement
+	(*PersonChanged)(nil),            // 18: huitong.ledger.v1.PersonChanged
+	(*CaseOpened)(nil),               // 19: huitong.ledger.v1.CaseOpened
+	(*CaseClosed)(nil),               // 20: huitong.ledger.v1.CaseClosed
+	(*ConsentGiven)(nil),             // 21: huitong.ledger.v1.ConsentGiven
+	(*ConsentRevoked)(nil),           // 22: huitong.ledger.v1.ConsentRevoked
+	(*RepresentationChanged)(nil),    // 23: huitong.ledger.v1.RepresentationChanged
+	(*RecordsChecked)(nil),           // 24: huitong.ledger.v1.RecordsChecked
+	(*SubjectsEnrolled)(nil),         // 25: huitong.ledger.v1.SubjectsEnrolled
+	(*RecordDisputed)(nil),           // 26: huitong.ledger.v1.RecordDisputed
+	(*DisputeAnswered)(nil),          // 27: huitong.ledger.v1.DisputeAnswered
+	(*SnapshotBegun)(nil),            // 28: huitong.ledger.v1.SnapshotBegun
+	(*SnapshotEnded)(nil),            // 29: huitong.ledger.v1.SnapshotEnded
+	(*DocumentStored)(nil),           // 30: huitong.ledger.v1.DocumentStored
+	(*DocumentReturned)(nil),         // 31: huitong.ledger.v1.DocumentReturned
+	(*StatusAsked)(nil),              // 32: huitong.ledger.v1.StatusAsked
+	(*MaterialOutcome)(nil),          // 33: huitong.ledger.v1.MaterialOutcome
+	(*MaterialsPrepared)(nil),        // 34: huitong.ledger.v1.MaterialsPrepared
+	(*MaterialsCollected)(nil),       // 35: huitong.ledger.v1.MaterialsCollected
+	(*MaterialSubmitted)(nil),        // 36: huitong.ledger.v1.MaterialSubmitted
+	(*PapersReported)(nil),           // 37: huitong.ledger.v1.PapersReported
+	(*ReportedPaper)(nil),            // 38: huitong.ledger.v1.ReportedPaper
 }
 var file_huitong_ledger_v1_entry_proto_depIdxs = []int32{
-	2,  // 0: huitong.ledger.v1.LedgerEntry.published:type_name -> huitong.ledger.v1.RecordPublished
-	5,  // 1: huitong.ledger.v1.LedgerEntry.released:type_name -> huitong.ledger.v1.BatchReleased
-	7,  // 2: huitong.ledger.v1.LedgerEntry.received:type_name -> huitong.ledger.v1.AcknowledgementsReceived
-	9,  // 3: huitong.ledger.v1.LedgerEntry.refused:type_name -> huitong.ledger.v1.AccessRefused
-	10, // 4: huitong.ledger.v1.LedgerEntry.queried:type_name -> huitong.ledger.v1.RecordsQueried
-	11, // 5: huitong.ledger.v1.LedgerEntry.changed:type_name -> huitong.ledger.v1.ObjectChanged
-	12, // 6: huitong.ledger.v1.LedgerEntry.certificate:type_name -> huitong.ledger.v1.CertificateChanged
-	13, // 7: huitong.ledger.v1.LedgerEntry.erased:type_name -> huitong.ledger.v1.RecordErased
-	14, // 8: huitong.ledger.v1.LedgerEntry.read:type_name -> huitong.ledger.v1.LedgerRead
-	15, // 9: huitong.ledger.v1.LedgerEntry.stepped:type_name -> huitong.ledger.v1.GrantStepped
-	17, // 10: huitong.ledger.v1.LedgerEntry.person:type_name -> huitong.ledger.v1.PersonChanged
-	18, // 11: huitong.ledger.v1.LedgerEntry.case_opened:type_name -> huitong.ledger.v1.CaseOpened
-	19, // 12: huitong.ledger.v1.LedgerEntry.case_closed:type_name -> huitong.ledger.v1.CaseClosed
-	20, // 13: huitong.ledger.v1.LedgerEntry.consent_given:type_name -> huitong.ledger.v1.ConsentGiven
-	21, // 14: huitong.ledger.v1.LedgerEntry.consent_revoked:type_name -> huitong.ledger.v1.ConsentRevoked
-	22, // 15: huitong.ledger.v1.LedgerEntry.representation:type_name -> huitong.ledger.v1.RepresentationChanged
-	23, // 16: huitong.ledger.v1.LedgerEntry.checked:type_name -> huitong.ledger.v1.RecordsChecked
-	24, // 17: huitong.ledger.v1.LedgerEntry.enrolled:type_name -> huitong.ledger.v1.SubjectsEnrolled
-	25, // 18: huitong.ledger.v1.LedgerEntry.disputed:type_name -> huitong.ledger.v1.RecordDisputed
-	26, // 19: huitong.ledger.v1.LedgerEntry.dispute_answered:type_name -> huitong.ledger.v1.DisputeAnswered
-	27, // 20: huitong.ledger.v1.LedgerEntry.snapshot_begun:type_name -> huitong.ledger.v1.SnapshotBegun
-	28, // 21: huitong.ledger.v1.LedgerEntry.snapshot_ended:type_name -> huitong.ledger.v1.SnapshotEnded
-	29, // 22: huitong.ledger.v1.LedgerEntry.document_stored:type_name -> huitong.ledger.v1.DocumentStored
-	30, // 23: huitong.ledger.v1.LedgerEntry.document_returned:type_name -> huitong.ledger.v1.DocumentReturned
-	31, // 24: huitong.ledger.v1.LedgerEntry.status_asked:type_name -> huitong.ledger.v1.StatusAsked
-	0,  // 25: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
-	3,  // 26: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
-	4,  // 27: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	3,  // 0: huitong.ledger.v1.LedgerEntry.published:type_name -> huitong.ledger.v1.RecordPublished
+	6,  // 1: huitong.ledger.v1.LedgerEntry.released:type_name -> huitong.ledger.v1.BatchReleased
+	8,  // 2: huitong.ledger.v1.LedgerEntry.received:type_name -> huitong.ledger.v1.AcknowledgementsReceived
+	10, // 3: huitong.ledger.v1.LedgerEntry.refused:type_name -> huitong.ledger.v1.AccessRefused
+	11, // 4: huitong.ledger.v1.LedgerEntry.queried:type_name -> huitong.ledger.v1.RecordsQueried
+	12, // 5: huitong.ledger.v1.LedgerEntry.changed:type_name -> huitong.ledger.v1.ObjectChanged
+	13, // 6: huitong.ledger.v1.LedgerEntry.certificate:type_name -> huitong.ledger.v1.CertificateChanged
+	14, // 7: huitong.ledger.v1.LedgerEntry.erased:type_name -> huitong.ledger.v1.RecordErased
+	15, // 8: huitong.ledger.v1.LedgerEntry.read:type_name -> huitong.ledger.v1.LedgerRead
+	16, // 9: huitong.ledger.v1.LedgerEntry.stepped:type_name -> huitong.ledger.v1.GrantStepped
+	18, // 10: huitong.ledger.v1.LedgerEntry.person:type_name -> huitong.ledger.v1.PersonChanged
+	19, // 11: huitong.ledger.v1.LedgerEntry.case_opened:type_name -> huitong.ledger.v1.CaseOpened
+	20, // 12: huitong.ledger.v1.LedgerEntry.case_closed:type_name -> huitong.ledger.v1.CaseClosed
+	21, // 13: huitong.ledger.v1.LedgerEntry.consent_given:type_name -> huitong.ledger.v1.ConsentGiven
+	22, // 14: huitong.ledger.v1.LedgerEntry.consent_revoked:type_name -> huitong.ledger.v1.ConsentRevoked
+	23, // 15: huitong.ledger.v1.LedgerEntry.representation:type_name -> huitong.ledger.v1.RepresentationChanged
+	24, // 16: huitong.ledger.v1.LedgerEntry.checked:type_name -> huitong.ledger.v1.RecordsChecked
+	25, // 17: huitong.ledger.v1.LedgerEntry.enrolled:type_name -> huitong.ledger.v1.SubjectsEnrolled
+	26, // 18: huitong.ledger.v1.LedgerEntry.disputed:type_name -> huitong.ledger.v1.RecordDisputed
+	27, // 19: huitong.ledger.v1.LedgerEntry.dispute_answered:type_name -> huitong.ledger.v1.DisputeAnswered
+	28, // 20: huitong.ledger.v1.LedgerEntry.snapshot_begun:type_name -> huitong.ledger.v1.SnapshotBegun
+	29, // 21: huitong.ledger.v1.LedgerEntry.snapshot_ended:type_name -> huitong.ledger.v1.SnapshotEnded
+	30, // 22: huitong.ledger.v1.LedgerEntry.document_stored:type_name -> huitong.ledger.v1.DocumentStored
+	31, // 23: huitong.ledger.v1.LedgerEntry.document_returned:type_name -> huitong.ledger.v1.DocumentReturned
+	34, // 24: huitong.ledger.v1.LedgerEntry.prepared:type_name -> huitong.ledger.v1.MaterialsPrepared
+	35, // 25: huitong.ledger.v1.LedgerEntry.collected:type_name -> huitong.ledger.v1.MaterialsCollected
+	36, // 26: huitong.ledger.v1.LedgerEntry.submitted:type_name -> huitong.ledger.v1.MaterialSubmitted
+	37, // 27: huitong.ledger.v1.LedgerEntry.papers:type_name -> huitong.ledger.v1.PapersReported
+	32, // 28: huitong.ledger.v1.LedgerEntry.status_asked:type_name -> huitong.ledger.v1.StatusAsked
+	0,  // 29: huitong.ledger.v1.RecordPublished.operation:type_name -> huitong.ledger.v1.Operation
+	4,  // 30: huitong.ledger.v1.RecordPublished.call:type_name -> huitong.ledger.v1.CallPart
+	5,  // 31: huitong.ledger.v1.CallPart.omitted:type_name -> huitong.ledger.v1.OmittedStatement
+	1,  // 32: huitong.ledger.v1.MaterialOutcome.state:type_name -> huitong.ledger.v1.MaterialState
+	33, // 33: huitong.ledger.v1.MaterialsPrepared.materials:type_name -> huitong.ledger.v1.MaterialOutcome
+	33, // 34: huitong.ledger.v1.MaterialsCollected.materials:type_name -> huitong.ledger.v1.MaterialOutcome
+	38, // 35: huitong.ledger.v1.PapersReported.papers:type_name -> huitong.ledger.v1.ReportedPaper
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_entry_proto_init() }
@@ -4194,6 +4977,10 @@ func file_huitong_ledger_v1_entry_proto_init() {
 		(*LedgerEntry_SnapshotEnded)(nil),
 		(*LedgerEntry_DocumentStored)(nil),
 		(*LedgerEntry_DocumentReturned)(nil),
+		(*LedgerEntry_Prepared)(nil),
+		(*LedgerEntry_Collected)(nil),
+		(*LedgerEntry_Submitted)(nil),
+		(*LedgerEntry_Papers)(nil),
 		(*LedgerEntry_StatusAsked)(nil),
 	}
 	type x struct{}
@@ -4201,8 +4988,8 @@ func file_huitong_ledger_v1_entry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_ledger_v1_entry_proto_rawDesc), len(file_huitong_ledger_v1_entry_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   31,
+			NumEnums:      2,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

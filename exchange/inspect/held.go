@@ -1,0 +1,99 @@
+package inspect
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+
+	"github.com/huitong-bus/huitong/exchange/journal"
+)
+
+// Held is a record of which the present payload is about a subject.
+type Held struct {
+	Present journal.Present
+	// Row is the version that brought the present payload.
+	Row journal.Row
+}
+
+// MaxHeld bounds the records of one subject that are looked at together.
+const MaxHeld = 256
+
+// HeldAbout gives the records of some topics whose present payload is about a
+// subject, by the numbers of their topics, in two questions however many topics
+// there are. Wait for the head first. It gives MaxHeld of them at most; whole says
+// that these are all.
+func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []byte) (held map[int64][]Held, whole bool, err error) {
+	if len(topics) == 0 {
+		return nil, true, nil
+	}
+	versions, err := x.newestAbout(ctx, topics, subjectToken)
+	if err != nil || len(versions) == 0 {
+		return nil, err == nil, err
+	}
+	whole = len(versions) <= MaxHeld
+	versions = versions[:min(len(versions), MaxHeld)]
+	rows, err := x.DB.Reader().QueryContext(ctx, `SELECT s.topic, r.key_token, r.idx, r.payload_idx, r.version, r.status, r.valid_from, r.valid_until,
+		p.pos, p.tokens, p.body, l.leaf FROM sealed s
+		JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token
+		JOIN sealed p ON p.idx = r.payload_idx
+		JOIN ledger l ON l.idx = r.payload_idx
+		WHERE s.idx IN (`+places(1, len(versions))+`) ORDER BY r.payload_idx`, versions...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	held = map[int64][]Held{}
+	for rows.Next() {
+		var h Held
+		var tokens []byte
+		err := rows.Scan(&h.Row.Topic, &h.Present.KeyToken, &h.Present.Index, &h.Present.PayloadIndex, &h.Present.Version, &h.Present.Status,
+			&h.Present.ValidFrom, &h.Present.ValidUntil, &h.Row.Sequence, &tokens, &h.Row.Body, &h.Row.Leaf)
+		if err != nil {
+			return nil, false, err
+		}
+		if !holdsToken(tokens, subjectToken) {
+			continue // erased, or about others by now
+		}
+		h.Row.Index, h.Row.KeyToken = h.Present.PayloadIndex, h.Present.KeyToken
+		held[h.Row.Topic] = append(held[h.Row.Topic], h)
+	}
+	return held, whole, rows.Err()
+}
+
+// newestAbout gives the newest version about a subject of each record of some
+// topics, one more than MaxHeld at most.
+func (x *Index) newestAbout(ctx context.Context, topics []string, subjectToken []byte) ([]any, error) {
+	args := []any{tokenNumber(subjectToken)}
+	for _, t := range topics {
+		args = append(args, journal.Number(t))
+	}
+	rows, err := x.DB.Index.Read().QueryContext(ctx, "SELECT max(idx) FROM index_tokens WHERE token = $1 AND topic IN ("+
+		places(2, len(topics))+") AND record > 0 GROUP BY topic, record LIMIT "+strconv.Itoa(MaxHeld+1), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []any
+	for rows.Next() {
+		var idx sql.NullInt64
+		if err := rows.Scan(&idx); err != nil {
+			return nil, err
+		}
+		found = append(found, idx.Int64)
+	}
+	return found, rows.Err()
+}
+
+// places are the marks of n arguments from the first on.
+func places(first, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(first + i))
+	}
+	return b.String()
+}

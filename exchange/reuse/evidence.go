@@ -1,0 +1,189 @@
+package reuse
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/inspect"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+)
+
+// found is the one record that stands in for a material about one person.
+type found struct {
+	source *source
+	held   inspect.Held
+	at     int64 // when its version was published, µs UTC
+	grade  recordsv1.TrustGrade
+}
+
+// choose finds the one record of a source that evidence accepts. Several are
+// ambiguous: nothing is guessed.
+func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *recordsv1.Evidence) (found, error) {
+	var good []found
+	if from.tooMany {
+		m.take(isAmbiguous, from, "material.ambiguous", "the subject has more records than are looked at", "query the topic, and choose")
+		return found{}, nil
+	}
+	for _, h := range from.held {
+		f, verdict, err := r.accepts(ctx, from, h, e)
+		if err != nil {
+			return found{}, err
+		}
+		if verdict == "" {
+			good = append(good, f)
+			continue
+		}
+		v := verdicts[verdict]
+		m.take(v.state, from, verdict, v.reason, submitTo(m.ItemMaterial))
+	}
+	switch {
+	case len(good) > 1:
+		m.state = neverAssessed
+		m.take(isAmbiguous, from, "material.ambiguous", fmt.Sprintf("%d records would do, and the exchange does not guess", len(good)), "query "+from.topic.Name+", and choose with the applicant")
+		return found{}, nil
+	case len(good) == 0:
+		m.take(mustSubmit, from, "", "the exchange holds no such record about the subject", submitTo(m.ItemMaterial))
+		return found{}, nil
+	}
+	m.state = neverAssessed
+	m.take(isHeld, from, "", "", "")
+	if marks := r.Queries.Marks; marks != nil {
+		if disputed, _ := marks.Disputed(from.topic.Name, good[0].held.Present.KeyToken); disputed {
+			m.state = isDisputed
+		}
+	}
+	return good[0], nil
+}
+
+// What keeps a record from standing in for a material.
+const (
+	notActive   = "material.not_in_force"
+	expired     = "material.expired"
+	tooOld      = "material.too_old"
+	tooWeak     = "material.grade"
+	otherUse    = "material.purpose"
+	unmet       = "material.condition"
+	unasked     = "evidence.condition"
+	withheld    = "grant.fields"
+	wasErased   = "material.erased"
+	notYetValid = "material.not_yet_valid"
+)
+
+var verdicts = map[string]struct {
+	state  state
+	reason string
+}{
+	notActive:   {mustSubmit, "the record is suspended, revoked, cancelled or replaced"},
+	expired:     {hasExpired, "the record has expired"},
+	notYetValid: {mustSubmit, "the record is not valid yet"},
+	tooOld:      {hasExpired, "the record is older than the item accepts"},
+	tooWeak:     {mustSubmit, "the record's grade of trust is lower than the item asks for"},
+	otherUse:    {needsConsent, "the applicant submitted it for another service item, and has not agreed to its reuse"},
+	unmet:       {mustSubmit, "the record does not meet the item's condition"},
+	unasked:     {mustSubmit, "the item's condition cannot be computed over the record; tell the department of the item"},
+	withheld:    {needsGrant, "the item's condition looks at fields that the grant does not cover; have them agreed"},
+	wasErased:   {mustSubmit, "the record was erased"},
+}
+
+const day = int64(24 * 60 * 60 * 1e6) // µs
+
+// accepts says whether evidence accepts a record, or the rule by which it does
+// not.
+func (r *Reuse) accepts(ctx context.Context, from *source, h inspect.Held, e *recordsv1.Evidence) (found, string, error) {
+	f, today := found{source: from, held: h}, r.today()
+	switch {
+	case h.Present.Status != exchangev1.Status_STATUS_ACTIVE:
+		return f, notActive, nil
+	case h.Present.ValidUntil < today:
+		return f, expired, nil
+	case h.Present.ValidFrom > today:
+		return f, notYetValid, nil
+	case h.Row.Body == nil:
+		return f, wasErased, nil
+	}
+	entry := &ledgerv1.LedgerEntry{}
+	if err := proto.Unmarshal(h.Row.Leaf, entry); err != nil {
+		return f, "", fmt.Errorf("entry %d: %w", h.Row.Index, err)
+	}
+	if f.at = entry.AtUs; e.MaxAgeDays > 0 && r.Clock().UnixMicro()-f.at > int64(e.MaxAgeDays)*day {
+		return f, tooOld, nil
+	}
+	f.grade = recordsv1.TrustGrade_TRUST_GRADE_A // issued by the authority itself
+	submitted := from.topic.ContractName == submittedContract
+	if e.Condition == "" && !submitted {
+		return f, "", nil
+	}
+	opening, err := r.open(from, h)
+	if err != nil {
+		return f, "", err
+	}
+	if submitted {
+		m := &recordsv1.SubmittedMaterial{}
+		if err := proto.Unmarshal(opening.Payload, m); err != nil {
+			return f, "", fmt.Errorf("entry %d: %w", h.Row.Index, err)
+		}
+		f.grade = m.TrustGrade
+		if !m.ReuseConsented && m.ItemCode != from.allowed.Request.Purpose && !consentGiven(from) {
+			return f, otherUse, nil
+		}
+	}
+	if e.MinGrade != 0 && f.grade > e.MinGrade {
+		return f, tooWeak, nil
+	}
+	if e.Condition == "" {
+		return f, "", nil
+	}
+	return r.meets(ctx, f, opening.Payload, e.Condition)
+}
+
+// meets says whether a record meets a condition. One that looks at fields which the
+// caller may not see is not asked: its answer would tell of them.
+func (r *Reuse) meets(ctx context.Context, f found, payload []byte, text string) (found, string, error) {
+	k, err := f.source.topic.Contract(uint32(f.source.topic.Versions()))
+	if err != nil {
+		return f, "", err
+	}
+	condition, err := r.Conditions.Get(text, k)
+	if err != nil {
+		return f, unasked, nil // the contract has moved on since the item was published
+	}
+	granted := f.source.allowed.Decision.Fields
+	for _, n := range f.source.topic.Mask(condition.Fields()) {
+		if granted != nil && !contains(granted, n) {
+			return f, withheld, nil
+		}
+	}
+	holds, err := condition.Holds(ctx, payload, access.Today(r.Clock()))
+	switch {
+	case fault.KindOf(err) == fault.Denied:
+		return f, unasked, nil
+	case err == nil && !holds:
+		return f, unmet, nil
+	}
+	return f, "", err
+}
+
+// consentGiven says whether the reading rests on a consent.
+func consentGiven(from *source) bool {
+	return from.allowed.Request.Facts.Consent.Standing == access.ConsentGiven
+}
+
+func (r *Reuse) open(from *source, h inspect.Held) (*ledgerv1.RecordOpening, error) {
+	if opening := from.openings[h.Row.Index]; opening != nil {
+		return opening, nil
+	}
+	q := r.Queries
+	opening, err := journal.OpenRecord(q.Keyring, q.Journal.Head().Origin, from.topic.Name, h.Row.KeyToken, h.Row.Body)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", h.Row.Index, err)
+	}
+	from.openings[h.Row.Index] = opening
+	return opening, nil
+}

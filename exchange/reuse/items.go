@@ -1,0 +1,119 @@
+package reuse
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+)
+
+// submittedContract is that of what applicants submitted.
+const submittedContract = "huitong.records.v1.SubmittedMaterial"
+
+// keptItems bounds the service items that are kept ready.
+const keptItems = 4096
+
+// item is a version of a service item.
+type item struct {
+	*recordsv1.ServiceItem
+	topic *catalog.Topic
+	token []byte
+	index uint64 // of the version's publication
+}
+
+func (i *item) version() *exchangev1.ItemVersion {
+	return &exchangev1.ItemVersion{
+		Topic: i.topic.Name, Index: i.index, Code: i.ImplementationCode, Name: i.Name, DepartmentName: i.DepartmentName,
+	}
+}
+
+// items keeps service items ready by their codes.
+type items struct {
+	mu    sync.RWMutex
+	ready map[string]*item
+}
+
+func (k *items) get(code string) *item {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.ready[code]
+}
+
+func (k *items) put(code string, i *item) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ready == nil || len(k.ready) >= keptItems {
+		k.ready = map[string]*item{}
+	}
+	k.ready[code] = i
+}
+
+// item finds the present version of a service item that can be applied for.
+func (r *Reuse) item(ctx context.Context, code string) (*item, error) {
+	if known := r.items.get(code); known != nil {
+		found, err := r.itemOn(ctx, known.topic.Name, code, known)
+		if err != nil || found != nil {
+			return found, err
+		}
+	}
+	for _, t := range r.Topics.TopicsUnder(ItemContract) {
+		found, err := r.itemOn(ctx, t.Name, code, nil)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			r.items.put(code, found)
+			return found, nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "item.unknown", "no service item of the case's code is published; publish it, or open the case for one that is")
+}
+
+// itemOn reads a service item of a topic; nil if it is not there, or not in force.
+// known is what was read of it before.
+func (r *Reuse) itemOn(ctx context.Context, topic, code string, known *item) (*item, error) {
+	t, err := r.Topics.Topic(topic)
+	if err != nil || !t.Active() {
+		return nil, nil
+	}
+	q := r.Queries
+	token := q.Keyring.Token(identity.TokenRecord, topic, code)
+	present, err := journal.PresentOf(ctx, q.DB.Journal, q.DB.Reader(), journal.Number(topic), [][]byte{token})
+	if err != nil {
+		return nil, err
+	}
+	p, held := present[string(token)]
+	today := r.today()
+	if !held || p.Status != exchangev1.Status_STATUS_ACTIVE || p.ValidUntil < today || p.ValidFrom > today {
+		return nil, nil
+	}
+	if known != nil && known.index == p.PayloadIndex {
+		return known, nil
+	}
+	row, err := journal.ByIndex(ctx, q.DB.Reader(), p.PayloadIndex)
+	if err != nil || row == nil || row.Body == nil {
+		return nil, err
+	}
+	opening, err := journal.OpenRecord(q.Keyring, q.Journal.Head().Origin, topic, row.KeyToken, row.Body)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", row.Index, err)
+	}
+	m := &recordsv1.ServiceItem{}
+	if err := proto.Unmarshal(opening.Payload, m); err != nil {
+		return nil, fmt.Errorf("entry %d: %w", row.Index, err)
+	}
+	if m.State != recordsv1.ItemState_ITEM_STATE_IN_USE {
+		return nil, fault.New(fault.Denied, "item.not_in_use", "the service item is suspended or abolished; nothing is prepared for it")
+	}
+	found := &item{ServiceItem: m, topic: t, token: token, index: p.PayloadIndex}
+	r.items.put(code, found)
+	return found, nil
+}

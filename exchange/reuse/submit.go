@@ -1,0 +1,148 @@
+package reuse
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/store"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+)
+
+// errNothing refuses an entry that stands already.
+var errNothing = errors.New("nothing to enter")
+
+// Submit publishes a material that the applicant of a case submitted, and enters
+// for which item it was.
+func (r *Reuse) Submit(ctx context.Context, caller *identity.Caller, req *exchangev1.SubmitRequest) (*exchangev1.SubmitResponse, error) {
+	publish := access.Request{Caller: caller, Action: access.Publish, Topic: req.GetMaterial().GetTopic()}
+	if d := r.Policy.Decide(publish); !d.Allow {
+		return nil, r.Queries.Refuse(ctx, publish, d)
+	}
+	m, err := r.submitted(req.Material)
+	if err != nil {
+		return nil, err
+	}
+	a := &assessment{subject: &ledgerv1.Subject{Type: m.ApplicantType, Number: m.ApplicantNumber}}
+	if a.allowed, a.of, err = r.decide(ctx, caller, access.Submit, req.Acting, a.subject); err != nil {
+		return nil, err
+	}
+	if a.item, err = r.item(ctx, req.Acting.GetPurpose()); err != nil {
+		return nil, err
+	}
+	if err := a.fits(m, caller); err != nil {
+		return nil, err
+	}
+	published, err := r.Publisher.Publish(ctx, caller, &exchangev1.PublishRequest{
+		Records: []*exchangev1.Publication{req.Material}, Signature: req.Signature,
+	})
+	if err != nil {
+		return nil, err
+	}
+	result := published.Results[0]
+	if p := result.GetProblem(); p != nil {
+		return nil, refused(p)
+	}
+	// A crash here leaves the record published and not counted as submitted: the
+	// repeat, by the same idempotency key, finds it and enters what is missing.
+	err = r.Queries.Settled(ctx, func() error { return r.enterSubmitted(ctx, a, m, req.Material.Topic, result.GetReceipt().GetIndex()) })
+	if err != nil {
+		return nil, err
+	}
+	return &exchangev1.SubmitResponse{Receipt: result.GetReceipt(), Proof: published.Proof, Warnings: result.Warnings}, nil
+}
+
+// submitted reads a publication of a material.
+func (r *Reuse) submitted(p *exchangev1.Publication) (*recordsv1.SubmittedMaterial, error) {
+	t, err := r.Topics.Topic(p.Topic)
+	if err != nil {
+		return nil, err
+	}
+	put := p.Operation == ledgerv1.Operation_OPERATION_UNSPECIFIED || p.Operation == ledgerv1.Operation_OPERATION_PUT
+	if t.ContractName != submittedContract || !put {
+		return nil, fault.Field("material.topic", "submit.contract", "a material is put on a topic under the contract %s", submittedContract)
+	}
+	content := p.GetProtobuf()
+	if _, isJSON := p.Content.(*exchangev1.Publication_Json); isJSON {
+		k, err := t.Contract(p.ContractVersion)
+		if err != nil {
+			return nil, err
+		}
+		if content, err = k.FromJSON([]byte(p.GetJson())); err != nil {
+			return nil, err
+		}
+	}
+	m := &recordsv1.SubmittedMaterial{}
+	if err := proto.Unmarshal(content, m); err != nil {
+		return nil, fault.Field("material.content", "payload.decode", "is no message of the contract %s", submittedContract)
+	}
+	return m, nil
+}
+
+// fits refuses a material that says otherwise than the case it is submitted for.
+func (a *assessment) fits(m *recordsv1.SubmittedMaterial, caller *identity.Caller) error {
+	acting := a.allowed.Request
+	switch {
+	case m.ItemCode != acting.Purpose:
+		return fault.Field("item_code", "submit.item", "is the service item of the case that the material is submitted for")
+	case m.CaseNumber != acting.Case:
+		return fault.Field("case_number", "submit.case", "is the number of the case that the material is submitted for")
+	case m.ReceiverCode != caller.Participant:
+		return fault.Field("receiver_code", "submit.receiver", "is the department that submits: the caller's own credit code")
+	case !slices.ContainsFunc(a.item.Materials, func(one *recordsv1.ItemMaterial) bool { return one.Code == m.MaterialCode }):
+		return fault.Field("material_code", "material.unknown", "is the code of a material of the service item")
+	}
+	return nil
+}
+
+// refused is the fault that refused a publication.
+func refused(p *exchangev1.Problem) error {
+	var violations []fault.Violation
+	for _, v := range p.Violations {
+		violations = append(violations, fault.Violation{Field: v.Field, Rule: v.Rule, Message: v.Message})
+	}
+	return fault.New(fault.ParseKind(p.Kind), p.Rule, "%s", p.Message).With(violations...)
+}
+
+func (r *Reuse) enterSubmitted(ctx context.Context, a *assessment, m *recordsv1.SubmittedMaterial, topic string, publication uint64) error {
+	who, err := a.commitments()
+	if err != nil {
+		return err
+	}
+	entry := a.entry(&ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Submitted{Submitted: &ledgerv1.MaterialSubmitted{
+		Consumer: a.allowed.Request.Caller.System, Item: a.item.ImplementationCode, Material: m.MaterialCode, Topic: topic,
+		Publication: publication, Grade: gradeOf(m.TrustGrade),
+		PersonCommitment: who.person, CaseCommitment: who.number, SubjectCommitment: who.subject,
+	}}}, who)
+	// Decided anew: what held before the publication may not hold any more.
+	a.allowed.Decision = r.Policy.Decide(a.allowed.Request)
+	if !a.allowed.Decision.Allow {
+		return r.Queries.Refuse(ctx, a.allowed.Request, a.allowed.Decision)
+	}
+	call := r.Policy.Call([]access.Allowed{a.allowed}, []journal.Entry{entry}, func(ctx context.Context, tx store.Tx, slot journal.Slot) error {
+		result, err := tx.ExecContext(ctx, "INSERT INTO submissions (publication, idx) VALUES ($1, $2) ON CONFLICT DO NOTHING", int64(publication), int64(slot.Index))
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, errNothing)
+		}
+		return nil
+	})
+	_, err = r.Queries.Journal.Submit(ctx, call)
+	switch {
+	case errors.Is(err, errNothing):
+		return nil
+	case err != nil:
+		return r.Queries.Denied(ctx, a.allowed.Request, a.allowed.Decision, err)
+	}
+	return nil
+}

@@ -1,0 +1,18 @@
+package node
+
+import (
+	"github.com/huitong-bus/huitong/exchange/reuse"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	"github.com/huitong-bus/huitong/services/rpc"
+)
+
+// serveReading serves what reads records for a case: queries, checks, and the
+// once-only step over them.
+func (n *Node) serveReading() {
+	exchangev1.RegisterExchangeServiceServer(n.server, &rpc.ExchangeService{
+		SubscriptionService: rpc.SubscriptionService{Subscriptions: n.subscriptions}, DB: n.DB, Intake: n.intake, Queries: n.queries,
+	})
+	exchangev1.RegisterReuseServiceServer(n.server, &rpc.ReuseService{Reuse: reuse.New(reuse.Config{
+		Queries: n.queries, Index: n.Index, Topics: n.Catalogue, Policy: n.Policy, Conditions: &reuse.Conditions{}, Publisher: n.intake, Clock: n.Clock,
+	})})
+}
