@@ -65,7 +65,7 @@ func newCounter(t *testing.T) *counter {
 	ok(t, x.CreateTopic(t.Context(), property))
 	ok(t, x.CreateTopic(t.Context(), unconditional("papers", "SubmittedMaterial", sample.ServiceHall)))
 	ok(t, x.CreateTopic(t.Context(), unconditional("items", "ServiceItem", sample.ServiceHall)))
-	c.publish(t, c.hall, "items", subsidyItem())
+	c.publish(t, c.hall, "items", counterItem())
 	c.publish(t, c.issuers["identity"], "identity", certificateOf("identity", sample.PublicSecurity, 1, ""))
 	c.publish(t, c.issuers["residence"], "residence", certificateOf("residence", sample.CivilAffairs, 1, ""))
 	c.publish(t, c.issuers["insured"], "insured", certificateOf("insured", sample.HumanResources, 1, "2021-12-31"))
@@ -83,7 +83,7 @@ func newCounter(t *testing.T) *counter {
 	return c
 }
 
-func subsidyItem() *recordsv1.ServiceItem {
+func counterItem() *recordsv1.ServiceItem {
 	item := &recordsv1.ServiceItem{
 		ImplementationCode: subsidy, BasicCode: "000711004000", Name: "困难残疾人生活补贴", TypeScheme: "GB", TypeCode: "05",
 		DepartmentCode: sample.ServiceHall.Code, DepartmentName: sample.ServiceHall.Name,
@@ -248,7 +248,7 @@ func TestWhatIsSubmittedOnceIsHeldNext(t *testing.T) {
 			t.Errorf("the next department finds it %v", s)
 		}
 	}
-	item := subsidyItem()
+	item := counterItem()
 	item.ImplementationCode, item.DepartmentCode = sample.Housing.Code+"4000799001000", sample.Housing.Code
 	c.publish(t, c.hall, "items", item)
 	acting := c.acting
