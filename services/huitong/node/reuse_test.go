@@ -66,11 +66,11 @@ func newCounter(t *testing.T) *counter {
 	ok(t, x.CreateTopic(t.Context(), unconditional("papers", "SubmittedMaterial", sample.ServiceHall)))
 	ok(t, x.CreateTopic(t.Context(), unconditional("items", "ServiceItem", sample.ServiceHall)))
 	c.publish(t, c.hall, "items", counterItem())
-	c.publish(t, c.issuers["identity"], "identity", certificateOf("identity", sample.PublicSecurity, 1, ""))
-	c.publish(t, c.issuers["residence"], "residence", certificateOf("residence", sample.CivilAffairs, 1, ""))
-	c.publish(t, c.issuers["insured"], "insured", certificateOf("insured", sample.HumanResources, 1, "2021-12-31"))
+	c.publish(t, c.issuers["identity"], "identity", permitOf("identity", sample.PublicSecurity, 1, ""))
+	c.publish(t, c.issuers["residence"], "residence", permitOf("residence", sample.CivilAffairs, 1, ""))
+	c.publish(t, c.issuers["insured"], "insured", permitOf("insured", sample.HumanResources, 1, "2021-12-31"))
 	for n := range 2 {
-		c.publish(t, c.issuers["disabled"], "disabled", certificateOf("disabled", sample.DisabledPersons, n, ""))
+		c.publish(t, c.issuers["disabled"], "disabled", permitOf("disabled", sample.DisabledPersons, n, ""))
 	}
 	x.OpenCase(t, c.hall, c.acting.Case, subsidy, c.applicant)
 	x.OpenCase(t, c.other, c.acting.Case, subsidy, c.applicant)
@@ -104,7 +104,7 @@ func counterItem() *recordsv1.ServiceItem {
 	return item
 }
 
-func certificateOf(kind string, d sample.Department, n int, until string) *recordsv1.Certificate {
+func permitOf(kind string, d sample.Department, n int, until string) *recordsv1.Certificate {
 	code := d.Code + "001"
 	from := "2020-01-01"
 	if until == "" {
@@ -220,7 +220,7 @@ func TestCollectReleasesWhatIsHeldOnce(t *testing.T) {
 		wantRule(t, err, fault.Denied, "collect.choices")
 	}
 	// What has come to be held since comes with the rest.
-	c.publish(t, c.issuers["birth"], "birth", certificateOf("birth", sample.MarketRegulation, 1, ""))
+	c.publish(t, c.issuers["birth"], "birth", permitOf("birth", sample.MarketRegulation, 1, ""))
 	ask.Declined = []string{"residence"}
 	more, err := c.hall.Collect(t.Context(), ask)
 	ok(t, err)
