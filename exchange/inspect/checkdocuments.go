@@ -138,7 +138,7 @@ func (c *checker) checkDocument(ctx context.Context, r *documentRow) error {
 			return wrong("documents", name, "stored is no entry of this document")
 		}
 		if r.body == nil {
-			return nil
+			return c.checkErasedDocument(name, r)
 		}
 	}
 	body, err := document.OpenBody(c.keys, c.origin, r.id, r.body)
@@ -155,6 +155,14 @@ func (c *checker) checkDocument(ctx context.Context, r *documentRow) error {
 		return wrong("documents", name, "published is not the publication that names the document")
 	}
 	return c.checkChunks(ctx, name, r, body)
+}
+
+// checkErasedDocument checks that a document went with its record.
+func (c *checker) checkErasedDocument(name string, r *documentRow) error {
+	if _, erased := c.replay.erasedBy[r.published-1]; r.published == 0 || !erased {
+		return wrong("documents", name, "the document is erased, and the publication that it belongs to is not")
+	}
+	return nil
 }
 
 // checkChunks opens every chunk of a document.

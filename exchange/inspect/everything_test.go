@@ -42,6 +42,7 @@ func (w *world) everything(t testing.TB) map[string]uint64 {
 	w.permissions(t)
 	w.fullLoad(t, at)
 	w.disputes(t, at)
+	w.bringDocuments(t, at)
 	at["person"] = w.persons(t)
 	at["checked"] = w.checked(t)
 	w.clocks(t)

@@ -10,13 +10,10 @@ import (
 
 // elsewhere are tables that have no rows here, and where they are tried.
 var elsewhere = map[string]string{
-	"documents":        "services/huitong/node",
-	"document_chunks":  "services/huitong/node",
-	"document_remains": "services/huitong/node",
-	"preparations":     "services/huitong/node",
-	"choices":          "services/huitong/node",
-	"submissions":      "services/huitong/node",
-	"papers":           "services/huitong/node",
+	"preparations": "services/huitong/node",
+	"choices":      "services/huitong/node",
+	"submissions":  "services/huitong/node",
+	"papers":       "services/huitong/node",
 }
 
 // The tables that are changed column by column, and those that nothing can be

@@ -68,6 +68,9 @@ var unproven = map[string]string{
 	"erasure_lists.next": "how far a list beside the database has come: behind, its lines are written again",
 	"erasure_lists rows": "the list is beside the database; it follows from the start if unknown",
 
+	"documents.touched":  "when something of an upload came last; says only when an unfinished one is forgotten",
+	"document_remains.*": "whose chunks, which nobody can read any more, are still to be taken away",
+
 	"relay_leases.*":         "which process relays now",
 	"instances.*":            "which processes serve now",
 	"members.*":              "who receives now",
@@ -104,11 +107,11 @@ func tables(at map[string]uint64) []table {
 		{name: "head", key: []string{"id"}, by: []string{}, columns: []string{"origin", "size", "at", "policy", "group_id", "edge", "sequences", "checkpoint"}},
 		{
 			name: "ledger", key: []string{"idx"}, columns: []string{"leaf"},
-			where: some("published", "signed", "queried", "checked", "changed", "certificate", "erased", "snapshot ended", "snapshot removal", "disputed", "dispute answered", "person", "consent given", "consent revoked", "representation", "agreed", "enrolled", "removed") + " OR idx = (SELECT max(idx) FROM ledger)",
+			where: some("published", "signed", "queried", "checked", "changed", "certificate", "erased", "snapshot ended", "snapshot removal", "disputed", "dispute answered", "person", "consent given", "consent revoked", "representation", "agreed", "document stored", "document returned", "with document", "enrolled", "removed") + " OR idx = (SELECT max(idx) FROM ledger)",
 		},
 		{
 			name: "sealed", key: []string{"idx"}, columns: []string{"topic", "pos", "prev", "key_token", "tokens", "body"}, named: []string{"records"},
-			where: some("published", "erased version", "operation", "eraser", "queried", "checked", "released", "received", "refused", "read", "snapshot removal", "disputed", "dispute answered", "case", "consent given", "consent revoked", "representation", "enrolled", "removed"),
+			where: some("published", "erased version", "operation", "eraser", "queried", "checked", "released", "received", "refused", "read", "snapshot removal", "disputed", "dispute answered", "case", "consent given", "consent revoked", "representation", "document stored", "document returned", "with document", "enrolled", "removed"),
 		},
 		{
 			name: "records", key: []string{"topic", "key_token"}, by: []string{"idx"}, named: []string{"sealed"},
@@ -154,6 +157,14 @@ func tables(at map[string]uint64) []table {
 		},
 		{name: "representations", key: []string{"digest"}, columns: []string{"digest", "principal", "participant", "recorded", "ended", "body"}},
 		{name: "identity_providers", key: []string{"issuer"}, columns: []string{"issuer", "version", "changed", "body"}},
+		{
+			name: "documents", key: []string{"id"}, where: "body IS NOT NULL", named: []string{"document_chunks"},
+			columns: []string{"id", "system", "participant", "size", "durable", "touched", "stored", "published", "body"},
+		},
+		{
+			name: "document_chunks", key: []string{"document", "number"}, columns: []string{"document", "number", "body"},
+			where: "document IN (SELECT id FROM documents WHERE body IS NOT NULL)", named: []string{"documents"},
+		},
 		{name: "full_loads", key: []string{"topic"}, columns: []string{"topic", "system", "begun", "ended", "removed", "done"}},
 		{name: "settings", key: []string{"id"}, columns: []string{"id", "version", "changed", "body"}},
 		{name: "calendar_years", key: []string{"year"}, columns: []string{"year", "version", "changed", "body"}},
