@@ -62,6 +62,15 @@ func (c *Client) Check(ctx context.Context, q Check) (*Checked, error) {
 	if q.ValidateOnly {
 		return &Checked{}, nil
 	}
+	a, err := c.readChecked(&q, resp)
+	if err == nil && a.Receipt.Index < after {
+		return nil, unproven("entry %d is new in a ledger that had %d entries before", a.Receipt.Index, after)
+	}
+	return a, err
+}
+
+// readChecked checks an answer against its ledger entry.
+func (c *Client) readChecked(q *Check, resp *exchangev1.CheckResponse) (*Checked, error) {
 	receipt, entry, err := c.log.release(resp.GetReceipt(), resp.GetProof())
 	if err != nil {
 		return nil, err
@@ -70,8 +79,6 @@ func (c *Client) Check(ctx context.Context, q Check) (*Checked, error) {
 	switch k := entry.GetChecked(); {
 	case k.GetConsumer() != c.system || k.GetTopic() != q.Topic || k.GetPurpose() != q.Acting.Purpose || k.GetCheck() != q.Name || k.GetThreshold() != q.Threshold:
 		return nil, unproven("entry %d is of another check", receipt.Index)
-	case receipt.Index < after:
-		return nil, unproven("entry %d is new in a ledger that had %d entries before", receipt.Index, after)
 	case !a.committed(k.GetAnswerCommitment()):
 		return nil, unproven("entry %d commits to another answer", receipt.Index)
 	}

@@ -157,7 +157,7 @@ func rank(name string) int {
 }
 
 func withoutGrant(t *catalog.Topic, d *Decision) *accessv1.AllowedUse {
-	u := &accessv1.AllowedUse{EveryField: d.Fields == nil, Fields: names(t, d.Fields), Scope: accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS}
+	u := &accessv1.AllowedUse{EveryField: d.Fields == nil, Fields: t.Names(d.Fields), Scope: accessv1.GrantScope_GRANT_SCOPE_ALL_SUBJECTS}
 	u.Consent, u.OwnRecords = t.Consent(""), d.Scope == ScopeOwn
 	return u
 }
@@ -168,7 +168,7 @@ func byGrantOf(t *catalog.Topic, action Action, d *Decision) *accessv1.AllowedUs
 		Grant: m.Id, GrantVersion: m.Version, Scope: m.Scope, ValidFrom: m.ValidFrom, ValidUntil: m.ValidUntil,
 	}
 	if action == Subscribe {
-		u.StandingPurpose, u.Fields = m.StandingPurpose, names(t, d.Fields)
+		u.StandingPurpose, u.Fields = m.StandingPurpose, t.Names(d.Fields)
 		return u
 	}
 	u.Consent = t.Consent("")
@@ -181,26 +181,9 @@ func byGrantOf(t *catalog.Topic, action Action, d *Decision) *accessv1.AllowedUs
 	if action == Check {
 		u.Checks = m.Checks
 	} else {
-		u.Fields = names(t, d.Fields)
+		u.Fields = t.Names(d.Fields)
 	}
 	return u
-}
-
-// names gives the names that fields have in the newest version of the contract.
-func names(t *catalog.Topic, fields []uint32) []string {
-	k, err := t.Contract(0)
-	if err != nil || fields == nil {
-		return nil
-	}
-	var list []string
-	for _, item := range k.Items() {
-		for _, n := range fields {
-			if n == item.Number {
-				list = append(list, item.Name)
-			}
-		}
-	}
-	return list
 }
 
 // leftToday says what is left of a daily limit.

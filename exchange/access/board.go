@@ -5,16 +5,18 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 )
 
 // Nobody needs a grant on the exchange's own topics, and nobody can have one:
 // whom a record there names reads it, and who oversees the exchange reads all.
-// They are subscribed to; there is nothing to ask them for a case.
+// They are subscribed to; there is nothing to ask them for a case. What is asked of
+// suppliers is about persons: who oversees the exchange does not read that.
 
 // readsBoard says whether an operator or auditor reads one of the exchange's own
 // topics, which is more than they may of others.
 func (q *question) readsBoard() bool {
-	return q.board && slices.Contains(standing, q.Action) && q.Caller.Roles.Has(identity.Operator, identity.Auditor)
+	return q.board && !verify.FanOutTopic(q.topic.Name) && slices.Contains(standing, q.Action) && q.Caller.Roles.Has(identity.Operator, identity.Auditor)
 }
 
 // readBoard decides the reading of one of the exchange's own topics.

@@ -20,6 +20,7 @@ type situation struct {
 	purpose   string // "item", "other", "none"
 	theCase   string // "open", "unknown", "closed", "item", "subject", "none"
 	consent   access.ConsentStanding
+	live      string // "no", "asked" or "held": the topic is answered live, and asked so or not
 }
 
 // mayRead states who may do what, in plain words, without looking at the table of
@@ -49,6 +50,8 @@ func (s situation) mayRead() bool {
 		}
 	case s.class == notShared:
 		return false
+	case forCase && s.live == "held":
+		return false // past answers are no answer
 	case !granted && !free:
 		return false
 	}
@@ -62,7 +65,7 @@ func (s situation) mayRead() bool {
 }
 
 func (s situation) topic() string {
-	return fmt.Sprintf("c%d-%t-%s", s.class, s.withdrawn, s.grant)
+	return fmt.Sprintf("c%d-%t-%t-%s", s.class, s.withdrawn, s.live != "no", s.grant)
 }
 
 func (s situation) facts() (f access.Facts, number string) {
@@ -102,7 +105,9 @@ func walk(visit func(s situation)) {
 						for _, purpose := range []string{"item", "other", "none"} {
 							for _, theCase := range everyCase {
 								for consent := access.ConsentNone; consent <= access.ConsentOfOthers; consent++ {
-									visit(situation{who, class, withdrawn, g, action, purpose, theCase, consent})
+									for _, live := range []string{"no", "asked", "held"} {
+										visit(situation{who, class, withdrawn, g, action, purpose, theCase, consent, live})
+									}
 								}
 							}
 						}
@@ -157,7 +162,7 @@ func TestEveryCombination(t *testing.T) {
 		made[s.topic()] = true
 		_, _, err := w.Catalogue.CreateTopic(t.Context(), w.ByOperator(), &cataloguev1.Topic{
 			Name: s.topic(), Title: "题", Provider: catalogtest.Security, Contract: "huitong.records.v1.Person", SharingClass: s.class,
-			Conditions: "按授权使用", LegalBasis: "《政务数据共享条例》第十四条",
+			AnsweredLive: s.live != "no", Conditions: "按授权使用", LegalBasis: "《政务数据共享条例》第十四条",
 			DeliveryModes: []cataloguev1.DeliveryMode{subscribe, query, cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK},
 		})
 		if err == nil && s.withdrawn {
@@ -173,7 +178,7 @@ func TestEveryCombination(t *testing.T) {
 	}
 	seen, wrong, n := map[string]bool{}, 0, 0
 	walk(func(s situation) {
-		r := access.Request{Caller: callers[s.who].Caller, Action: s.action, Topic: s.topic(), Person: "0231", Check: "held"}
+		r := access.Request{Caller: callers[s.who].Caller, Action: s.action, Topic: s.topic(), Person: "0231", Check: "held", Live: s.live == "asked"}
 		r.Purpose = map[string]string{"item": item, "other": "other-item"}[s.purpose]
 		r.Facts, r.Case = s.facts()
 		d := w.policy.Decide(r)
@@ -191,7 +196,7 @@ func TestEveryCombination(t *testing.T) {
 	})
 	t.Logf("%d combinations, %d rules", n, len(seen))
 	for _, rule := range []string{
-		"role.department", "topic.withdrawn", "topic.owner", "acting.purpose.required", "acting.case.required", "topic.not_shared",
+		"role.department", "topic.withdrawn", "topic.owner", "acting.purpose.required", "acting.case.required", "topic.not_shared", "topic.answered_live",
 		"grant.required", "grant.suspended", "grant.expired", "grant.not_yet_valid", "grant.standing_purpose", "grant.purpose", "check.unknown",
 		"case.unknown", "case.closed", "case.item", "case.subject",
 		"consent.required", "consent.elsewhere", "consent.not_yet_valid", "consent.expired", "consent.revoked", "consent.every_adult",

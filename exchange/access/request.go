@@ -64,6 +64,9 @@ type Request struct {
 	Case    string
 	// Check and Threshold name the agreed check that is asked (Check).
 	Check, Threshold string
+	// Live: the answer is what the topic's provider supplies now, not what the
+	// topic holds (Query).
+	Live bool
 	// Facts are what the exchange knows of the case and of consents (Query,
 	// Check). The zero value refuses.
 	Facts Facts

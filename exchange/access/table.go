@@ -113,6 +113,9 @@ var table = []rule{
 	{"topic.delivery_mode", fault.Denied, ofRequest, reading, func(q *question, _ *Grant) bool {
 		return (!q.own || q.board) && !q.topic.Delivers(q.mode)
 	}, "the topic does not offer this delivery mode; use one that its catalogue entry names"},
+	{"topic.answered_live", fault.Denied, ofRequest, []Action{Query, Check}, func(q *question, _ *Grant) bool {
+		return !q.own && q.topic.AnsweredLive() && !q.Live
+	}, "the topic is answered live, and what it holds is past answers; ask its provider by a fan-out"},
 
 	{actionUnknown, fault.Denied, ofGrants, nil, nil, "no rule allows this"},
 	{grantRequired, fault.Denied, ofGrants, nil, nil, "reading this topic needs a grant, and the caller has none; ask its provider for one"},

@@ -45,6 +45,10 @@ func newTopic(m *cataloguev1.Topic, v *versions) *Topic {
 // Message gives the topic as it is stored; the caller does not change it.
 func (t *Topic) Message() *cataloguev1.Topic { return t.message }
 
+// AnsweredLive says whether the topic's provider answers each request when it is
+// asked.
+func (t *Topic) AnsweredLive() bool { return t.message.GetAnsweredLive() }
+
 // KnownTo says whether a caller may know that the topic exists.
 func (t *Topic) KnownTo(by *identity.Caller) bool { return !t.Hidden() || seesDrafts(by, t.Provider) }
 
@@ -107,6 +111,22 @@ func (t *Topic) Mask(names []string) []uint32 {
 	return t.mask(slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return t.ItemClass(name) == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED
 	}))
+}
+
+// Names gives the names that fields have in the newest version of the contract;
+// nil for nil.
+func (t *Topic) Names(fields []uint32) []string {
+	k, err := t.Contract(0)
+	if err != nil || fields == nil {
+		return nil
+	}
+	var names []string
+	for _, item := range k.Items() {
+		if slices.Contains(fields, item.Number) {
+			names = append(names, item.Name)
+		}
+	}
+	return names
 }
 
 // ItemClass gives the sharing class of a data item by its name.

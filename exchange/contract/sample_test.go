@@ -109,6 +109,20 @@ func samples() []proto.Message {
 			NoticeId: "0123456789abcdef0123", Recipient: bureau, Cause: "corrected", Topic: "marriage", Provider: federal,
 			Happened: "记录已更正", ToDo: "请复核所依据的办件", CaseNumbers: []string{"BJ-2025-000001"},
 		},
+		&recordsv1.FanOutReport{
+			FanOutId: "f1", Consumer: bureau, System: bureau + "/hall", Purpose: "000115004000", CaseNumber: "SF-2026-000042", Version: 1,
+			Results: []*recordsv1.FanOutResult{{
+				Topic: "income", Provider: federal, IdType: "111", IdNumber: wang, State: recordsv1.FanOutState_FAN_OUT_STATE_FOUND,
+			}},
+		},
+		&recordsv1.SupplierAnswer{
+			RequestId: "f1-0", Supplier: federal, System: federal + "/registry", Topic: "income",
+			Outcome: recordsv1.SupplierOutcome_SUPPLIER_OUTCOME_FOUND, Records: []uint64{7},
+		},
+		&recordsv1.SupplierRequest{
+			RequestId: "f1-0", Supplier: federal, Topic: "income", Consumer: bureau, Purpose: "000115004000", CaseNumber: "SF-2026-000042",
+			IdType: "111", IdNumber: wang, Fields: []string{"net_fen"}, DeadlineUs: 1, LateUntilUs: 2,
+		},
 	}
 }
 

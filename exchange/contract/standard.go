@@ -16,9 +16,11 @@ import (
 var standardPack = []proto.Message{
 	(*recordsv1.Certificate)(nil), (*recordsv1.Complaint)(nil), (*recordsv1.Consultation)(nil),
 	(*recordsv1.Deadline)(nil), (*recordsv1.Disability)(nil), (*recordsv1.Enterprise)(nil),
+	(*recordsv1.FanOutReport)(nil),
 	(*recordsv1.Household)(nil), (*recordsv1.Income)(nil), (*recordsv1.Marriage)(nil),
 	(*recordsv1.Notice)(nil), (*recordsv1.Person)(nil), (*recordsv1.Property)(nil),
-	(*recordsv1.ServiceItem)(nil), (*recordsv1.SubmittedMaterial)(nil),
+	(*recordsv1.ServiceItem)(nil), (*recordsv1.SubmittedMaterial)(nil), (*recordsv1.SupplierAnswer)(nil),
+	(*recordsv1.SupplierRequest)(nil),
 }
 
 // Standard gives the contracts of the standard records pack, version 1, in the

@@ -24,12 +24,18 @@ func EraseAgainKey(origin string, entry uint64, keyToken []byte) [verify.KeySize
 // gives the index of its entry. It goes the way of all records; its entry has no
 // actor and no signature. Publishing again under the same key changes nothing.
 func (in *Intake) PublishOwn(ctx context.Context, topic string, key [verify.KeySize]byte, m proto.Message) (uint64, error) {
+	return in.PublishOwnVersion(ctx, topic, key, 0, m)
+}
+
+// PublishOwnVersion is PublishOwn with a growing version of the record's own: one
+// that is not larger than the record's is refused as Stale.
+func (in *Intake) PublishOwnVersion(ctx context.Context, topic string, key [verify.KeySize]byte, version uint64, m proto.Message) (uint64, error) {
 	payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
 		return 0, err
 	}
 	p, err := in.begin(ctx, nil, &exchangev1.PublishRequest{Records: []*exchangev1.Publication{{
-		Topic: topic, IdempotencyKey: key[:], Content: &exchangev1.Publication_Protobuf{Protobuf: payload},
+		Topic: topic, IdempotencyKey: key[:], SourceVersion: version, Content: &exchangev1.Publication_Protobuf{Protobuf: payload},
 	}}})
 	if err != nil {
 		return 0, err
@@ -39,6 +45,9 @@ func (in *Intake) PublishOwn(ctx context.Context, topic string, key [verify.KeyS
 		return 0, err
 	}
 	if problem := answer.Results[0].GetProblem(); problem != nil {
+		if fault.ParseKind(problem.Kind) == fault.Stale {
+			return 0, fault.New(fault.Stale, problem.Rule, "%s", problem.Message)
+		}
 		return 0, fault.New(fault.Internal, problem.Rule, "a record of the exchange on %s was refused: %s %v", topic, problem.Message, problem.Violations)
 	}
 	return answer.Results[0].GetReceipt().GetIndex(), nil

@@ -3,11 +3,12 @@
 // So a notice has its place in the ledger and in the stream, is delivered until
 // it is acknowledged, and is read again after a crash.
 //
-// Two topics are there. "huitong-deadlines" tells of legal clocks that passed,
-// were extended or were met late (huitong.records.v1.Deadline).
-// "huitong-notices" tells a participant what happened to a record that it
-// received (huitong.records.v1.Notice). Each record names the participants that
-// it is for as its subjects, and these read it without a grant.
+// "huitong-deadlines" tells of legal clocks that passed, were extended or were met
+// late (huitong.records.v1.Deadline). "huitong-notices" tells a participant what
+// happened to a record that it received (huitong.records.v1.Notice). The three
+// "huitong-fanout-…" hold what suppliers are asked, what they answer, and what came
+// of it for who asked. Each record names the participants that it is for as its
+// subjects, and these read it without a grant.
 package notice
 
 import (
@@ -26,6 +27,10 @@ import (
 const (
 	Deadlines = deadline.Topic
 	Notices   = verify.OwnPrefix + "notices"
+
+	FanOutRequests = verify.FanOutPrefix + "requests"
+	FanOutAnswers  = verify.FanOutPrefix + "answers"
+	FanOutReports  = verify.FanOutPrefix + "reports"
 )
 
 // topics are how the catalogue lists them.
@@ -43,6 +48,9 @@ func topics() []*cataloguev1.Topic {
 	return []*cataloguev1.Topic{
 		own(Deadlines, "办理时限", "huitong.records.v1.Deadline"),
 		own(Notices, "告知", "huitong.records.v1.Notice"),
+		own(FanOutRequests, "协查请求", "huitong.records.v1.SupplierRequest"),
+		own(FanOutAnswers, "协查答复", "huitong.records.v1.SupplierAnswer"),
+		own(FanOutReports, "并行核查报告", "huitong.records.v1.FanOutReport"),
 	}
 }
 
@@ -69,4 +77,10 @@ func (b *Board) Publish(ctx context.Context, topic string, idempotencyKey [verif
 // time, if there was one.
 func (b *Board) Put(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message) (index uint64, err error) {
 	return b.intake.PublishOwn(ctx, topic, idempotencyKey, m)
+}
+
+// PutVersion is Put with a growing version of the record: one that is not larger
+// than the record's is refused as Stale.
+func (b *Board) PutVersion(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, version uint64, m proto.Message) (index uint64, err error) {
+	return b.intake.PublishOwnVersion(ctx, topic, idempotencyKey, version, m)
 }

@@ -41,7 +41,7 @@ func must(t *testing.T, err error) {
 func TestAnEarlierDatabaseGetsTheBoard(t *testing.T) {
 	x := catalogtest.New(t)
 	must(t, x.DB.Journal.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM contracts WHERE name IN ('huitong.records.v1.Deadline', 'huitong.records.v1.Notice')")
+		_, err := tx.ExecContext(ctx, "DELETE FROM contracts WHERE name IN ('huitong.records.v1.Deadline', 'huitong.records.v1.Notice', 'huitong.records.v1.SupplierRequest', 'huitong.records.v1.SupplierAnswer', 'huitong.records.v1.FanOutReport')")
 		return err
 	}))
 	later := catalogtest.Join(t, x.DB, x.Identity)
@@ -54,8 +54,8 @@ func TestAnEarlierDatabaseGetsTheBoard(t *testing.T) {
 			NoticeId: "1", Recipient: catalogtest.Civil, Cause: "corrected", Topic: "people", Happened: "已更正",
 		}))
 	}
-	if n := later.Journal.Head().Size - before; n != 5 {
-		t.Errorf("%d entries for two contracts, two topics and one record", n)
+	if n := later.Journal.Head().Size - before; n != 11 {
+		t.Errorf("%d entries for five contracts, five topics and one record", n)
 	}
 	topic, err := later.Catalogue.Topic(notice.Deadlines)
 	if err != nil || topic.Provider != catalogtest.Authority {

@@ -26,6 +26,9 @@ type page struct {
 // page reads and cuts what the question asks for.
 func (q *Queries) page(ctx context.Context, topic *catalog.Topic, a *question, fields []uint32) (*page, error) {
 	p := &page{batch: &release.Batch{}}
+	if a.live != nil {
+		return p, q.supplied(ctx, topic, a, fields, p)
+	}
 	switch a.By.(type) {
 	case *exchangev1.QueryRequest_Index:
 		return p, q.version(ctx, topic, a, fields, p)

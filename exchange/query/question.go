@@ -28,6 +28,8 @@ type question struct {
 	after []byte
 	// document asks for a document of the version, rather than for the record.
 	document *ledgerv1.Document
+	// live is set where the provider was asked, and this is what it supplied.
+	live *Live
 	// then is when the answer was known; nil for the present.
 	then *then
 }

@@ -22,6 +22,9 @@ const (
 	// maxDocuments is of documents that are brought or given out, each of which has
 	// a few chunks in memory.
 	maxDocuments = 16
+	// maxFanOuts is of fan-outs that are asked or looked at, each of which waits for
+	// many and holds what they give.
+	maxFanOuts = 64
 )
 
 // calls counts calls under way by system and sort.
@@ -48,6 +51,8 @@ func sortOf(method string) sort {
 		return sort{"watch", maxWatches}
 	case "Upload", "Download":
 		return sort{"document", maxDocuments}
+	case "AskAll", "GetFanOut":
+		return sort{"fan-out", maxFanOuts}
 	}
 	return sort{"call", maxCalls}
 }

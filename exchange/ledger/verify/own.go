@@ -16,6 +16,14 @@ const OwnPrefix = "huitong-"
 // OwnTopic says whether a topic is the exchange's own.
 func OwnTopic(name string) bool { return strings.HasPrefix(name, OwnPrefix) }
 
+// FanOutPrefix begins the names of those own topics that hold what is asked of
+// suppliers and what came of it.
+const FanOutPrefix = OwnPrefix + "fanout-"
+
+// FanOutTopic says whether a topic is one of these: its records are for the
+// participants that they name, and for nobody else.
+func FanOutTopic(name string) bool { return strings.HasPrefix(name, FanOutPrefix) }
+
 // CheckPublisher refuses a publication by somebody else than the exchange on one
 // of its own topics, and one by the exchange, which nobody signs, on a topic of a
 // department.

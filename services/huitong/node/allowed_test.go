@@ -113,7 +113,7 @@ func TestAllowedTopicsComeInPages(t *testing.T) {
 			break
 		}
 	}
-	if !slices.Equal(names, []string{"a", "c", "huitong-deadlines", "huitong-notices", "income", "y"}) {
+	if !slices.Equal(names, []string{"a", "c", "huitong-deadlines", "huitong-fanout-answers", "huitong-fanout-reports", "huitong-fanout-requests", "huitong-notices", "income", "y"}) {
 		t.Errorf("%v", names)
 	}
 	resp, err := service.AllowedTopics(t.Context(), &accessv1.AllowedTopicsRequest{Topic: "b", IncludeRefused: true})

@@ -146,6 +146,7 @@ type clientsOf struct {
 	exchangev1.SnapshotServiceClient
 	exchangev1.CorrectionServiceClient
 	exchangev1.StatusServiceClient
+	exchangev1.FanOutServiceClient
 	accessv1.DeadlineServiceClient
 	cataloguev1.PersonServiceClient
 	cataloguev1.GroupServiceClient
@@ -161,6 +162,7 @@ func over(c grpc.ClientConnInterface) clientsOf {
 		exchangev1.NewSnapshotServiceClient(c),
 		exchangev1.NewCorrectionServiceClient(c),
 		exchangev1.NewStatusServiceClient(c),
+		exchangev1.NewFanOutServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
 		cataloguev1.NewPersonServiceClient(c), cataloguev1.NewGroupServiceClient(c), exchangev1.NewDocumentServiceClient(c), exchangev1.NewReuseServiceClient(c),
 	}
@@ -424,6 +426,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.agreementRows()...)
 	rows = append(rows, p.consentRows()...)
 	rows = append(rows, p.enrolmentRows()...)
+	rows = append(rows, p.fanOutRows()...)
 	rows = append(rows, p.documentRows()...)
 	rows = append(rows, p.reuseRows()...)
 	return rows
@@ -436,7 +439,7 @@ func methodsOf(t *testing.T) []string {
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
 		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "exchange.v1.StatusService", "exchange.v1.EnrolmentService", "access.v1.DeadlineService",
 		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "access.v1.AgreementService",
-		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "catalogue.v1.GroupService", "exchange.v1.DocumentService",
+		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "exchange.v1.FanOutService", "catalogue.v1.GroupService", "exchange.v1.DocumentService",
 	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {

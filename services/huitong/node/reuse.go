@@ -1,6 +1,7 @@
 package node
 
 import (
+	"github.com/huitong-bus/huitong/exchange/fanout"
 	"github.com/huitong-bus/huitong/exchange/reuse"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	"github.com/huitong-bus/huitong/services/rpc"
@@ -14,5 +15,9 @@ func (n *Node) serveReading() {
 	})
 	exchangev1.RegisterReuseServiceServer(n.server, &rpc.ReuseService{Reuse: reuse.New(reuse.Config{
 		Queries: n.queries, Index: n.Index, Topics: n.Catalogue, Policy: n.Policy, Conditions: &reuse.Conditions{}, Publisher: n.intake, Clock: n.Clock,
+	})})
+	exchangev1.RegisterFanOutServiceServer(n.server, &rpc.FanOutService{FanOuts: fanout.New(fanout.Config{
+		DB: n.DB, Topics: n.Catalogue, Queries: n.queries, Policy: n.Policy, Refusals: n.refusals, Board: n.Board,
+		Keyring: n.Identity.Keyring, Clock: n.Clock, Log: n.Log,
 	})})
 }

@@ -3030,8 +3030,11 @@ type Topic struct {
 	Findings    []*Finding             `protobuf:"bytes,26,rep,name=findings,proto3" json:"findings,omitempty"`
 	SubmittedAt *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=submitted_at,json=submittedAt,proto3" json:"submitted_at,omitempty"`
 	// When what is in force was published, and how many times one was.
-	PublishedAt   *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=published_at,json=publishedAt,proto3" json:"published_at,omitempty"`
-	Edition       uint32                 `protobuf:"varint,29,opt,name=edition,proto3" json:"edition,omitempty"`
+	PublishedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=published_at,json=publishedAt,proto3" json:"published_at,omitempty"`
+	Edition     uint32                 `protobuf:"varint,29,opt,name=edition,proto3" json:"edition,omitempty"`
+	// Its provider answers each request when it is asked; see FanOutService. What
+	// it found stays on the topic as a record, and is not queried by others.
+	AnsweredLive  bool `protobuf:"varint,30,opt,name=answered_live,json=answeredLive,proto3" json:"answered_live,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3260,6 +3263,13 @@ func (x *Topic) GetEdition() uint32 {
 		return x.Edition
 	}
 	return 0
+}
+
+func (x *Topic) GetAnsweredLive() bool {
+	if x != nil {
+		return x.AnsweredLive
+	}
+	return false
 }
 
 type CreateTopicRequest struct {
@@ -4348,7 +4358,7 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"\brepeated\x18\b \x01(\bR\brepeated\"9\n" +
 	"\aFinding\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xbe\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xe3\n" +
 	"\n" +
 	"\x05Topic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -4383,7 +4393,8 @@ const file_huitong_catalogue_v1_catalogue_service_proto_rawDesc = "" +
 	"\bfindings\x18\x1a \x03(\v2\x1d.huitong.catalogue.v1.FindingR\bfindings\x12=\n" +
 	"\fsubmitted_at\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\vsubmittedAt\x12=\n" +
 	"\fpublished_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\vpublishedAt\x12\x18\n" +
-	"\aedition\x18\x1d \x01(\rR\aeditionJ\x04\b\b\x10\t\"l\n" +
+	"\aedition\x18\x1d \x01(\rR\aedition\x12#\n" +
+	"\ranswered_live\x18\x1e \x01(\bR\fansweredLiveJ\x04\b\b\x10\t\"l\n" +
 	"\x12CreateTopicRequest\x121\n" +
 	"\x05topic\x18\x01 \x01(\v2\x1b.huitong.catalogue.v1.TopicR\x05topic\x12#\n" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\x80\x01\n" +

@@ -1,0 +1,161 @@
+package fanout
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/notice"
+	"github.com/huitong-bus/huitong/exchange/store/crashpoint"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+)
+
+// The outcomes.
+const (
+	saysFound    = recordsv1.SupplierOutcome_SUPPLIER_OUTCOME_FOUND
+	saysNotFound = recordsv1.SupplierOutcome_SUPPLIER_OUTCOME_NOT_FOUND
+	saysRefused  = recordsv1.SupplierOutcome_SUPPLIER_OUTCOME_REFUSED
+)
+
+// ruleFormat is what a supplier's rule looks like: a name, and no place for
+// anything about a person.
+var ruleFormat = regexp.MustCompile(`^[a-z][a-z_]*(\.[a-z][a-z_]*){0,3}$`)
+
+// maxRule bounds a supplier's rule, in bytes.
+const maxRule = 64
+
+// Answer takes a supplier's answer to a request. The same answer again changes
+// nothing and is answered as the first time; another one is refused.
+func (f *FanOuts) Answer(ctx context.Context, caller *identity.Caller, r *exchangev1.AnswerRequestRequest) (*exchangev1.AnswerRequestResponse, error) {
+	s, err := f.asked(ctx, caller, r)
+	if err != nil {
+		return nil, err
+	}
+	if s.outcome == 0 {
+		if err := f.check(ctx, s, r); err != nil {
+			return nil, err
+		}
+		if s, err = f.say(ctx, caller, s, r); err != nil {
+			return nil, err
+		}
+	}
+	if s.outcome != r.Outcome || s.said != r.Rule || !slices.Equal(s.records, r.Records) {
+		return nil, fault.New(fault.Conflict, "answer.twice", "the request was answered already, and otherwise; correct the record instead")
+	}
+	if s.answerPlusOne == 0 {
+		if s, err = f.enter(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	f.wake()
+	if s.late {
+		// A crash before this is made good by the supplier, whose call was not
+		// answered, or by the caller, who looks.
+		if _, _, err := f.report(ctx, s.fanOut); err != nil {
+			return nil, err
+		}
+	}
+	return &exchangev1.AnswerRequestResponse{Late: s.late, Entry: s.answerPlusOne - 1}, nil
+}
+
+// asked finds the source that a request is of. To others than its supplier there
+// is none.
+func (f *FanOuts) asked(ctx context.Context, caller *identity.Caller, r *exchangev1.AnswerRequestRequest) (*source, error) {
+	unknown := fault.New(fault.NotFound, "answer.request", "your department was sent no request of this id; answer one that it received")
+	id, place, ok := parseRequestID(r.RequestId)
+	if !ok {
+		return nil, unknown
+	}
+	s, err := f.source(ctx, id, place)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil || !s.live || s.deadline == 0 || s.provider != caller.Participant {
+		return nil, unknown
+	}
+	request := access.Request{Caller: caller, Action: access.Publish, Topic: s.topic}
+	if d := f.Policy.Decide(request); !d.Allow {
+		if err := f.Refusals.Refuse(ctx, request, d); err != nil {
+			return nil, err
+		}
+		return nil, d.Err()
+	}
+	return s, nil
+}
+
+// check says whether a first answer is one to the request.
+func (f *FanOuts) check(ctx context.Context, s *source, r *exchangev1.AnswerRequestRequest) error {
+	switch r.Outcome {
+	case saysFound, saysNotFound, saysRefused:
+	default:
+		return fault.Field("outcome", "answer.outcome", "is found, not found or refused")
+	}
+	switch {
+	case r.Outcome != saysFound && len(r.Records) > 0:
+		return fault.Field("records", "answer.records", "names records only where some were found")
+	case r.Outcome == saysFound && (len(r.Records) == 0 || len(r.Records) > MaxRecords):
+		return fault.Field("records", "answer.records", "names the 1 to %d entries of what was found; publish it on the topic first", MaxRecords)
+	case r.Outcome != saysRefused && r.Rule != "":
+		return fault.Field("rule", "answer.rule", "goes with a refusal only")
+	case r.Outcome == saysRefused && (len(r.Rule) > maxRule || !ruleFormat.MatchString(r.Rule)):
+		return fault.Field("rule", "answer.rule", "names the rule, in lower-case letters, _ and dots: supplier.frozen")
+	case f.now() > lateUntil(s):
+		return fault.New(fault.Conflict, "answer.too_late", "answers are taken until %v after their deadline; nobody waits for this one any more", LateFor)
+	}
+	return f.checkRecords(ctx, s, r.Records)
+}
+
+func (f *FanOuts) checkRecords(ctx context.Context, s *source, records []uint64) error {
+	of, err := f.find(ctx, s.fanOut)
+	if err != nil || of == nil {
+		return fmt.Errorf("fan-out %s: %w", s.fanOut, err)
+	}
+	topic, err := f.Topics.Topic(s.topic)
+	if err != nil {
+		return err
+	}
+	subject := of.request.Sources[s.place].Subject
+	for i, index := range records {
+		supplied, err := f.Queries.Supplied(ctx, topic, index, subject)
+		switch {
+		case err != nil:
+			return err
+		case slices.Contains(records[:i], index):
+			return fault.Field("records", "answer.records", "names entry %d twice", index)
+		case !supplied.About:
+			return fault.Field("records", "answer.subject", "entry %d is no record of %s about whom the request asks", index, s.topic)
+		case supplied.At < of.askedAt:
+			return fault.Field("records", "answer.before", "entry %d was published before the request; publish what you find now", index)
+		}
+	}
+	return nil
+}
+
+// say writes an answer down, unless another was before.
+func (f *FanOuts) say(ctx context.Context, caller *identity.Caller, s *source, r *exchangev1.AnswerRequestRequest) (*source, error) {
+	now := f.now()
+	return f.change(ctx, s, "outcome = $3, records = $4, said = $5, said_by = $6, answered_at = $7, late = $8", "outcome = 0",
+		int64(r.Outcome), packRecords(r.Records), r.Rule, caller.System, now, number(now > s.deadline))
+}
+
+// enter publishes what was said and gives it to who waits. A crash before leaves
+// an answer that nobody reads yet: the supplier's call was not answered, so it
+// calls again, and the record has one key.
+func (f *FanOuts) enter(ctx context.Context, s *source) (*source, error) {
+	crashpoint.Here("fanout.said")
+	id := requestID(s.fanOut, s.place)
+	index, err := f.Board.Put(ctx, notice.FanOutAnswers, f.derived("answer", id), &recordsv1.SupplierAnswer{
+		RequestId: id, Supplier: s.provider, System: s.saidBy, Topic: s.topic, Outcome: s.outcome, Records: s.records, Rule: s.said, Late: s.late,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.change(ctx, s, `answer = $3, late = CASE WHEN state = $4 THEN 1 ELSE late END,
+		state = CASE WHEN state = $4 OR late = 1 AND state = $5 THEN $6 ELSE state END`, "",
+		int64(index)+1, int64(timedOut), int64(waiting), int64(answeredLate))
+}
