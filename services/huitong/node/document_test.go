@@ -297,3 +297,30 @@ func TestAChangedByteOfADocumentIsRefused(t *testing.T) {
 	_, err = civil.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: stored.Document}, io.Discard)
 	wantRule(t, err, fault.Internal, "document.damaged")
 }
+
+// TestTwoThatBringOneDocument opens one upload twice: whoever comes second with a
+// chunk is refused, and the document is what the first brought.
+func TestTwoThatBringOneDocument(t *testing.T) {
+	x := nodetest.Start(t)
+	civil := x.Join(t, sample.CivilAffairs, "registry")
+	content := scan(document.ChunkSize+5, 7)
+	d := describe(content)
+	late, err := exchangev1.NewDocumentServiceClient(civil.Conn()).Upload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = late.Send(opening(d))
+	if r, err := late.Recv(); err != nil || r.GetDurable().GetOffset() != 0 {
+		t.Fatal(r, err)
+	}
+	if _, err := sendUpload(t, civil, opening(d), chunk(0, content[:document.ChunkSize]), chunk(document.ChunkSize, content[document.ChunkSize:])); err != nil {
+		t.Fatal(err)
+	}
+	_ = late.Send(chunk(0, content[:document.ChunkSize]))
+	_ = late.CloseSend()
+	for err = nil; err == nil; {
+		_, err = late.Recv()
+	}
+	wantRule(t, fault.FromStatus(err), fault.Conflict, "document.under_way")
+	fsck(t, x)
+}
