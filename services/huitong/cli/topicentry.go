@@ -49,6 +49,7 @@ func (e *entryFlags) add(c *cobra.Command) {
 	f.StringVar(&e.said.Format, "format", "", "what form the data have at their source")
 	f.StringVar(&e.cycle, "update-cycle", "", "how often the records are brought up to date: real-time, day, week, month, quarter, year, irregular")
 	f.StringSliceVar(&e.modes, "mode", []string{"subscribe", "query"}, "how records may be delivered: subscribe, query, check")
+	f.BoolVar(&e.said.AnsweredLive, "answered-live", false, "the provider answers each request when it is asked (huitong fanout)")
 	f.BoolVar(&e.said.SignatureRequired, "signature-required", true, "refuse publications that are not signed")
 	f.StringVar(&e.secrecy, "secrecy", "", "none, work-secret or state-secret; what is secret is refused")
 	f.StringVar(&e.openData, "open-data", "", "whether the data are open to the public: no, conditional, yes")
@@ -62,7 +63,7 @@ func (e *entryFlags) add(c *cobra.Command) {
 func (e *entryFlags) given() bool {
 	return slices.ContainsFunc([]string{
 		"file", "title", "abstract", "contract", "class", "conditions", "legal-basis", "category", "category-path", "format", "update-cycle",
-		"mode", "signature-required", "secrecy", "open-data", "electronic-certificate", "consent", "item", "service-item", "unlink",
+		"mode", "answered-live", "signature-required", "secrecy", "open-data", "electronic-certificate", "consent", "item", "service-item", "unlink",
 	}, e.flags.Changed)
 }
 
@@ -90,6 +91,9 @@ func (e *entryFlags) put(t *cataloguev1.Topic, all bool) error {
 		if says(flag) {
 			*text.to = *text.from
 		}
+	}
+	if says("answered-live") {
+		t.AnsweredLive = e.said.AnsweredLive
 	}
 	if says("signature-required") {
 		t.SignatureRequired = e.said.SignatureRequired

@@ -76,6 +76,7 @@ func topicPairs(t *cataloguev1.Topic, next topicNext) []pair {
 		{"open data", orElse(enumText(t.GetOpenData()), "no")}, {"format", t.GetFormat()},
 		{"certificates", yesNo(t.GetElectronicCertificate(), "electronic", "")},
 		{"update cycle", enumText(t.GetUpdateCycle())}, {"delivery", joined(t.GetDeliveryModes())},
+		{"answered", yesNo(t.GetAnsweredLive(), "live, by its provider", "")},
 		{"signature", yesNo(t.GetSignatureRequired(), "required", "optional")}, {"partition", itoa(t.GetPartition())},
 		{"state", topicState(t)}, {"next", orElse(next.what, "nothing")}, {"by whom", next.whom},
 		{"last day", next.day}, {"working days", next.days},
