@@ -115,6 +115,11 @@ func Find(ctx context.Context, tx store.Tx, token []byte) (*Case, error) {
 	return c, err
 }
 
+// Find finds a participant's case by its number; nil if there is none.
+func (c *Cases) Find(ctx context.Context, participant, number string) (*Case, error) {
+	return Find(ctx, c.DB.Reader(), c.Token(participant, number))
+}
+
 // Guard holds what was read of an open case until a commit: closing it is the
 // one thing that changes a case.
 func (c *Case) Guard() journal.Guard {

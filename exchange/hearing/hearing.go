@@ -1,6 +1,6 @@
 // Package hearing tells those who have to do with a record what became of it:
 // who queried or checked it hears when it is revoked, cancelled, superseded,
-// suspended, erased or corrected; its provider and who subscribes to its topic
+// suspended, erased or corrected, and when its validity is over; its provider and who subscribes to its topic
 // hear that it is disputed, and who raised the dispute how it ended.
 //
 // It follows the ledger by position and publishes each notice on
@@ -19,11 +19,14 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/calendar"
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	"github.com/huitong-bus/huitong/exchange/settings"
 	"github.com/huitong-bus/huitong/exchange/store"
 	"github.com/huitong-bus/huitong/exchange/store/crashpoint"
 )
@@ -48,8 +51,16 @@ type Config struct {
 	Topics  interface {
 		Topic(name string) (*catalog.Topic, error)
 	}
-	Board Board
-	Log   *slog.Logger
+	Board    Board
+	Cases    Cases
+	Settings interface{ Settings() *settings.Settings }
+	Clock    func() time.Time
+	Log      *slog.Logger
+}
+
+// Cases finds a participant's case by its number; nil if there is none.
+type Cases interface {
+	Find(ctx context.Context, participant, number string) (*cases.Case, error)
 }
 
 // Hearing tells; see the package.
@@ -68,7 +79,7 @@ func Open(ctx context.Context, c Config) (*Hearing, error) {
 	h := &Hearing{Config: c}
 	err := c.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO hearing (id, next) VALUES (1, $1) ON CONFLICT (id) DO NOTHING", int64(c.Journal.Head().Size))
-		return err
+		return errors.Join(err, beginExpiry(ctx, tx, calendar.DayOf(c.Clock())))
 	})
 	if err != nil {
 		return nil, err
@@ -76,6 +87,7 @@ func Open(ctx context.Context, c Config) (*Hearing, error) {
 	running, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	h.done.Go(func() { h.run(running) })
+	h.done.Go(func() { h.runExpiry(running) })
 	return h, nil
 }
 

@@ -28,6 +28,9 @@ type cause struct {
 	word            string
 	record          []byte
 	disputePlusOne  uint64
+	date            string
+	// key is the notice's, where it does not follow from index and participant.
+	key *[verify.KeySize]byte
 	// told are those who are told already.
 	told map[string]bool
 }
@@ -38,6 +41,7 @@ var words = map[string]struct{ happened, todo string }{
 	"revoked":    {"提供部门已撤销该记录", "请核对依据该记录办理的事项"},
 	"cancelled":  {"提供部门已注销该记录", "请核对依据该记录办理的事项"},
 	"superseded": {"该记录已由另一记录取代", "请按新记录核对依据该记录办理的事项"},
+	"expired":    {"该记录的有效期已届满", "请核对依据该记录办理的事项"},
 	"erased":     {"该记录已被删除", "请删除本部门保存的该记录，并核对依据该记录办理的事项"},
 	"corrected":  {"该记录经校核已更正", "请按更正后的记录核对依据该记录办理的事项"},
 	"disputed":   {"该记录被提出异议，正由提供部门校核；记录仍可使用", ""},
@@ -203,9 +207,12 @@ func (h *Hearing) publish(ctx context.Context, c *cause, participant string, r *
 	}
 	c.told[participant] = true
 	key := h.key(c.index, participant)
+	if c.key != nil {
+		key = *c.key
+	}
 	m := &recordsv1.Notice{
 		NoticeId: hex.EncodeToString(key[:]), Recipient: participant, Cause: c.word, Topic: c.topic, Provider: c.provider,
-		Record: hex.EncodeToString(c.record), EntryIndex: c.index, DisputePlusOne: c.disputePlusOne,
+		Record: hex.EncodeToString(c.record), EntryIndex: c.index, DisputePlusOne: c.disputePlusOne, Date: c.date,
 		Happened: words[c.word].happened, ToDo: words[c.word].todo,
 	}
 	if r != nil {

@@ -47,7 +47,7 @@ func Defaults() *accessv1.Settings {
 			{Kind: "catalogue.review", Days: 2, Basis: "政务数据共享条例第十七条"},
 		},
 		MaxOpenRequests: 100, MaxThresholds: 3, MaxRemovedPercent: 10, AfterTheFactHours: 24,
-		MaxStatusQuestions: 300,
+		MaxStatusQuestions: 300, ExpiryNoticeDays: 365,
 	}
 }
 
@@ -75,7 +75,10 @@ type Settings struct {
 	// MaxStatusQuestions bounds how often a participant asks in an hour how
 	// certificates stand.
 	MaxStatusQuestions int
-	Calendar           *calendar.Calendar
+	// ExpiryNoticeDays is for how many days after its end a case still hears that a
+	// record expired.
+	ExpiryNoticeDays int
+	Calendar         *calendar.Calendar
 
 	terms   map[string]Term
 	message *accessv1.Settings
@@ -95,7 +98,7 @@ func newSettings(m *accessv1.Settings, c *calendar.Calendar) *Settings {
 	s := &Settings{
 		MaxOpenRequests: int(m.MaxOpenRequests), MaxThresholds: int(m.MaxThresholds),
 		MaxRemovedPercent: int(m.MaxRemovedPercent), AfterTheFact: time.Duration(m.AfterTheFactHours) * time.Hour,
-		MaxStatusQuestions: int(m.MaxStatusQuestions), Calendar: c, terms: map[string]Term{}, message: m,
+		MaxStatusQuestions: int(m.MaxStatusQuestions), ExpiryNoticeDays: int(m.ExpiryNoticeDays), Calendar: c, terms: map[string]Term{}, message: m,
 	}
 	for _, d := range m.Deadlines {
 		s.terms[d.Kind] = Term{Days: int(d.Days), Extension: int(d.Extension), Basis: d.Basis}
@@ -129,6 +132,9 @@ func completed(m *accessv1.Settings) *accessv1.Settings {
 	full := proto.CloneOf(m)
 	if full.MaxStatusQuestions == 0 {
 		full.MaxStatusQuestions = Defaults().MaxStatusQuestions
+	}
+	if full.ExpiryNoticeDays == 0 {
+		full.ExpiryNoticeDays = Defaults().ExpiryNoticeDays
 	}
 	return full
 }
@@ -185,6 +191,8 @@ const (
 	maxNumber   = 1000
 	maxHours    = 24 * 365
 	maxBasis    = 300
+	// Some records are kept for thirty years.
+	maxNoticeDays = 30 * 366
 )
 
 // Check refuses settings that cannot be.
@@ -199,6 +207,7 @@ func Check(s *accessv1.Settings) error {
 		{"max_removed_percent", s.GetMaxRemovedPercent(), 100},
 		{"after_the_fact_hours", s.GetAfterTheFactHours(), maxHours},
 		{"max_status_questions", s.GetMaxStatusQuestions(), maxRequests},
+		{"expiry_notice_days", s.GetExpiryNoticeDays(), maxNoticeDays},
 	} {
 		if bound.value == 0 || bound.value > bound.most {
 			return fault.Field("settings."+bound.field, "settings."+bound.field, "is 1 to %d", bound.most)

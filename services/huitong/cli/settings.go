@@ -55,6 +55,7 @@ func (a *app) settingsShow() *cobra.Command {
 				pair{"thresholds", "at most " + itoa(s.GetMaxThresholds()) + " distinct ones of a subject in a case"},
 				pair{"full load", "ends at most " + itoa(s.GetMaxRemovedPercent()) + " % of a topic's records"},
 				pair{"status", "at most " + itoa(s.GetMaxStatusQuestions()) + " questions of a participant in an hour"},
+				pair{"expiry", "is told to cases that ended at most " + itoa(s.GetExpiryNoticeDays()) + " days ago"},
 				pair{"case", "is opened after the fact once " + itoa(s.GetAfterTheFactHours()) + " hours have passed"}); err != nil || a.json() {
 				return err
 			}

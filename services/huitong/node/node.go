@@ -212,7 +212,8 @@ func (n *Node) openSubscriptions() {
 
 func (n *Node) openHearing(ctx context.Context) error {
 	h, err := hearing.Open(ctx, hearing.Config{
-		DB: n.DB, Journal: n.Journal, Index: n.Index, Topics: n.Catalogue, Board: n.Board, Log: n.Log,
+		DB: n.DB, Journal: n.Journal, Index: n.Index, Topics: n.Catalogue, Board: n.Board,
+		Cases: n.Cases, Settings: n.Catalogue, Clock: n.Clock, Log: n.Log,
 	})
 	if err != nil {
 		return err

@@ -45,8 +45,11 @@ type Settings struct {
 	AfterTheFactHours uint32 `protobuf:"varint,6,opt,name=after_the_fact_hours,json=afterTheFactHours,proto3" json:"after_the_fact_hours,omitempty"`
 	// How many times a participant may ask in an hour how certificates stand.
 	MaxStatusQuestions uint32 `protobuf:"varint,7,opt,name=max_status_questions,json=maxStatusQuestions,proto3" json:"max_status_questions,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// For how many days after its end a case still hears that a record which was
+	// read for it has expired.
+	ExpiryNoticeDays uint32 `protobuf:"varint,8,opt,name=expiry_notice_days,json=expiryNoticeDays,proto3" json:"expiry_notice_days,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
@@ -124,6 +127,13 @@ func (x *Settings) GetAfterTheFactHours() uint32 {
 func (x *Settings) GetMaxStatusQuestions() uint32 {
 	if x != nil {
 		return x.MaxStatusQuestions
+	}
+	return 0
+}
+
+func (x *Settings) GetExpiryNoticeDays() uint32 {
+	if x != nil {
+		return x.ExpiryNoticeDays
 	}
 	return 0
 }
@@ -1092,7 +1102,7 @@ var File_huitong_access_v1_deadline_service_proto protoreflect.FileDescriptor
 
 const file_huitong_access_v1_deadline_service_proto_rawDesc = "" +
 	"\n" +
-	"(huitong/access/v1/deadline_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a huitong/exchange/v1/record.proto\"\xcc\x02\n" +
+	"(huitong/access/v1/deadline_service.proto\x12\x11huitong.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a huitong/exchange/v1/record.proto\"\xfa\x02\n" +
 	"\bSettings\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12@\n" +
 	"\tdeadlines\x18\x02 \x03(\v2\".huitong.access.v1.DeadlineSettingR\tdeadlines\x12*\n" +
@@ -1100,7 +1110,8 @@ const file_huitong_access_v1_deadline_service_proto_rawDesc = "" +
 	"\x0emax_thresholds\x18\x04 \x01(\rR\rmaxThresholds\x12.\n" +
 	"\x13max_removed_percent\x18\x05 \x01(\rR\x11maxRemovedPercent\x12/\n" +
 	"\x14after_the_fact_hours\x18\x06 \x01(\rR\x11afterTheFactHours\x120\n" +
-	"\x14max_status_questions\x18\a \x01(\rR\x12maxStatusQuestions\"m\n" +
+	"\x14max_status_questions\x18\a \x01(\rR\x12maxStatusQuestions\x12,\n" +
+	"\x12expiry_notice_days\x18\b \x01(\rR\x10expiryNoticeDays\"m\n" +
 	"\x0fDeadlineSetting\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04days\x18\x02 \x01(\rR\x04days\x12\x1c\n" +

@@ -34,7 +34,7 @@ type Notice struct {
 	// The participant that is told.
 	Recipient string `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// Why it is told: "disputed", "corrected", "kept", "withdrawn", "revoked",
-	// "superseded", "removed", "erased".
+	// "cancelled", "superseded", "suspended", "erased", "expired".
 	Cause string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
 	// The topic and its provider.
 	Topic    string `protobuf:"bytes,4,opt,name=topic,proto3" json:"topic,omitempty"`
@@ -53,7 +53,8 @@ type Notice struct {
 	CaseNumbers []string `protobuf:"bytes,11,rep,name=case_numbers,json=caseNumbers,proto3" json:"case_numbers,omitempty"`
 	// The dispute that it is about, by the index of its entry plus one.
 	DisputePlusOne uint64 `protobuf:"varint,12,opt,name=dispute_plus_one,json=disputePlusOne,proto3" json:"dispute_plus_one,omitempty"`
-	// The record's provider must answer by then, or answered then.
+	// The record's provider must answer by then, or answered then; or the last day
+	// on which the record was valid.
 	Date          string `protobuf:"bytes,13,opt,name=date,proto3" json:"date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
