@@ -268,7 +268,9 @@ func (c *Client) Submit(ctx context.Context, s Submission) (*Receipt, error) {
 	return receipts[0], nil
 }
 
-func (c *Client) reuse() exchangev1.ReuseServiceClient { return exchangev1.NewReuseServiceClient(c.Conn()) }
+func (c *Client) reuse() exchangev1.ReuseServiceClient {
+	return exchangev1.NewReuseServiceClient(c.Conn())
+}
 
 // ReuseCount is what was counted of a service item at a department on a day.
 type ReuseCount = exchangev1.ReuseCount
