@@ -113,7 +113,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "client", Title: "This command itself:"},
 	)
 	a.add(root, "run", a.initCommand(), a.serveCommand(), a.demoCommand(), a.benchCommand())
-	a.add(root, "records", a.publishCommand(), a.fullLoadCommand(), a.documentCommand(), a.itemCommand(), a.caseCommand(), a.consentCommand(), a.representationCommand(), a.disputeCommand(), a.queryCommand(), a.checkCommand(), a.fanOutCommand(), a.statusCommand(), a.allowedCommand(), a.subscriptionCommand(), a.deadLetterCommand())
+	a.add(root, "records", a.publishCommand(), a.fullLoadCommand(), a.documentCommand(), a.itemCommand(), a.caseCommand(), a.consentCommand(), a.representationCommand(), a.disputeCommand(), a.queryCommand(), a.checkCommand(), a.fanOutCommand(), a.statusCommand(), a.statsCommand(), a.allowedCommand(), a.subscriptionCommand(), a.deadLetterCommand())
 
 	a.add(root, "catalogue", a.catalogueCommand(), a.participantCommand(), a.systemCommand(), a.personCommand(), a.identityProviderCommand(), a.groupCommand(), a.certificateCommand(), a.contractCommand(), a.topicCommand(), a.grantCommand(),
 		a.deadlineCommand(), a.calendarCommand(), a.settingsCommand())

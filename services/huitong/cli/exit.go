@@ -164,6 +164,7 @@ var nextOfRefusal = map[string]string{
 	"case.closed":         openCase,
 	"case.item":           "name the case's own service item, or open a case for this one: huitong case open",
 	"case.subject":        "look whom the case names: huitong case show; whoever else is asked about needs a case of their own",
+	"collect.choices":     "collect with the choices of before: huitong case collect --decline names what was declined then",
 	"consent.required":    askConsent,
 	"consent.elsewhere":   askConsent,
 	"consent.expired":     askConsent,

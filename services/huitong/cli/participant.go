@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -61,15 +62,20 @@ func (a *app) participantList() *cobra.Command {
 		Use: "list", Short: "List the organisations that take part", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c *sdk.Client, _ []string) error {
 			type P = *cataloguev1.Participant
-			return list(a, pages(func(token string) ([]P, string, error) {
-				resp, err := catalogue(c).ListParticipants(ctx, &cataloguev1.ListParticipantsRequest{PageSize: pageSize, PageToken: token})
-				return resp.GetParticipants(), resp.GetNextPageToken(), fault.FromStatus(err)
-			}),
+			return list(a, participants(ctx, c),
 				column[P]{"CODE", P.GetCode}, column[P]{"NAME", P.GetName}, column[P]{"REGION", P.GetRegion},
 				column[P]{"STATE", func(p P) string { return enumText(p.GetState()) }},
 				column[P]{"SINCE", func(p P) string { return when(p.GetRegisteredAt()) }})
 		}),
 	}
+}
+
+// participants are all organisations that the caller may see.
+func participants(ctx context.Context, c *sdk.Client) iter.Seq2[*cataloguev1.Participant, error] {
+	return pages(func(token string) ([]*cataloguev1.Participant, string, error) {
+		resp, err := catalogue(c).ListParticipants(ctx, &cataloguev1.ListParticipantsRequest{PageSize: pageSize, PageToken: token})
+		return resp.GetParticipants(), resp.GetNextPageToken(), fault.FromStatus(err)
+	})
 }
 
 func (a *app) participantSuspend() *cobra.Command {

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/huitong-bus/huitong/exchange/fault"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	"github.com/huitong-bus/huitong/sdk"
+)
+
+func (a *app) statsCommand() *cobra.Command {
+	r := &exchangev1.GetReuseStatisticsRequest{}
+	c := &cobra.Command{
+		Use: "stats", Short: "Count which materials were asked for, held, reused and submitted",
+		Long: `Counts by day, service item and department, from the ledger alone: the cases that were
+prepared, the materials that their items ask for, and what became of them. A case that
+is prepared again counts once. A department sees its own, operators and auditors see
+all.`,
+		Example: `  huitong stats
+  huitong stats --from 2026-11-01 --until 2026-11-30 --item 11999900MB000002780007110040001`,
+		Args: cobra.NoArgs,
+		RunE: a.with(func(ctx context.Context, client *sdk.Client, _ []string) error {
+			for flag, day := range map[string]string{"--from": r.From, "--until": r.Until} {
+				if _, err := parseDay(flag, day); err != nil {
+					return err
+				}
+			}
+			resp, err := exchangev1.NewReuseServiceClient(client.Conn()).GetReuseStatistics(ctx, r)
+			if err != nil {
+				return fault.FromStatus(err)
+			}
+			return a.counts(resp.GetCounts())
+		}),
+	}
+	f := c.Flags()
+	f.StringVar(&r.From, "from", "", "first day; today if not given")
+	f.StringVar(&r.Until, "until", "", "last day; today if not given")
+	f.StringVar(&r.Item, "item", "", "only of this service item")
+	f.StringVar(&r.Department, "department", "", "only of this department, for operators and auditors")
+	return c
+}
+
+func (a *app) counts(all []*sdk.ReuseCount) error {
+	type C = *sdk.ReuseCount
+	shown := all
+	if !a.json() {
+		shown = append(shown, sum(all))
+	}
+	number := func(get func(C) uint64) func(C) string { return func(c C) string { return itoa(get(c)) } }
+	return list(a, each(shown),
+		column[C]{"DAY", C.GetDay}, column[C]{"ITEM", C.GetItem}, column[C]{"DEPARTMENT", C.GetDepartment},
+		column[C]{"CASES", number(C.GetCases)}, column[C]{"ASKED", number(C.GetAsked)}, column[C]{"HELD", number(C.GetHeld)},
+		column[C]{"REUSED", number(C.GetReused)}, column[C]{"DECLINED", number(C.GetDeclined)}, column[C]{"SUBMITTED", number(C.GetSubmitted)},
+		column[C]{"PAPERS", number(C.GetPapers)}, column[C]{"AVOIDABLE", number(C.GetAvoidable)})
+}
+
+// sum is the last line of a table of counts.
+func sum(all []*sdk.ReuseCount) *sdk.ReuseCount {
+	s := &sdk.ReuseCount{Day: "sum"}
+	for _, c := range all {
+		s.Cases += c.GetCases()
+		s.Asked += c.GetAsked()
+		s.Held += c.GetHeld()
+		s.Reused += c.GetReused()
+		s.Declined += c.GetDeclined()
+		s.Submitted += c.GetSubmitted()
+		s.Papers += c.GetPapers()
+		s.Avoidable += c.GetAvoidable()
+	}
+	return s
+}
