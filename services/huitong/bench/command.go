@@ -36,6 +36,7 @@ func (s *settings) tables() []table {
 		{"suspend", "Suspend a grant under running subscriptions", s.suspend},
 		{"decide", "Decide who may do what, among ten thousand grants", s.decide},
 		{"query", "Query and check records for a case", s.query},
+		{"reuse", "Prepare cases and collect what is held of them", s.reuse},
 		{"document", "Bring a large document and fetch it again", s.document},
 		{"ledger", "Enter, prove and export entries without payload", s.ledger},
 		{"start", "Start an exchange that holds records, also after a crash", s.start},

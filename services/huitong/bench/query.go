@@ -42,7 +42,7 @@ func (s *settings) queryAll(ctx context.Context, r *Report, p *publisher) (row R
 	if err != nil {
 		return row, err
 	}
-	if err := openCases(ctx, hall, s.records); err != nil {
+	if err := openCases(ctx, hall, purpose, s.records); err != nil {
 		return row, err
 	}
 	for _, c := range []struct {
@@ -101,13 +101,13 @@ const perCase = 64
 func caseOf(n int) string { return fmt.Sprintf("SF-2026-%06d", n/perCase) }
 
 // openCases opens cases that name every holder.
-func openCases(ctx context.Context, hall *sdk.Client, holders int) error {
+func openCases(ctx context.Context, hall *sdk.Client, item string, holders int) error {
 	const at = 64
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(at)
 	for first := 0; first <= holders; first += perCase {
 		all.Go(func() error {
-			opened := sdk.NewCase{Number: caseOf(first), Item: purpose, Person: "clerk-017"}
+			opened := sdk.NewCase{Number: caseOf(first), Item: item, Person: "clerk-017"}
 			for n := first; n < first+perCase; n++ {
 				opened.Subjects = append(opened.Subjects, subject(n))
 			}
