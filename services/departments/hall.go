@@ -10,8 +10,8 @@ import (
 )
 
 // HardshipSubsidy is the service item for which the hall asks: the living
-// allowance for disabled persons in hardship.
-const HardshipSubsidy = "000711004000"
+// allowance for disabled persons in hardship, by its implementation code.
+const HardshipSubsidy = "11999900MB000002780007110040001"
 
 // Hall is the service hall's system: it keeps the standing of certificates as
 // its subscriptions tell it, and asks the departments what an applicant would

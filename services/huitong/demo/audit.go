@@ -102,7 +102,7 @@ func followCase(ctx context.Context, s *story) error {
 	if answer.Entries[0].GetEntry().GetCaseOpened() == nil {
 		return errors.New("the case's first entry is not its opening")
 	}
-	queries, checks := 0, 0
+	queries, copies, checks := 0, 0, 0
 	for _, e := range answer.Entries[1:] {
 		switch {
 		case e.GetEntry().GetChecked() != nil:
@@ -111,16 +111,19 @@ func followCase(ctx context.Context, s *story) error {
 		case e.GetEntry().GetQueried() == nil:
 			continue // a refusal
 		}
-		queries++
+		if queries++; e.GetEntry().GetQueried().GetMaterial() != "" {
+			queries, copies = queries-1, copies+1
+		}
 		if q := e.GetEntry().GetQueried(); q.GetConsumer() != s.systems.hall.System() || q.GetPurpose() != departments.HardshipSubsidy {
 			return fmt.Errorf("entry %d is not a read of the hall for the case", e.GetEntry().GetIndex())
 		}
 	}
-	// One query a material, the spouse's income, and the certificate after its
-	// revocation; one check of each adult.
-	if queries != len(materials)+2 || checks != 3 {
-		return fmt.Errorf("the ledger has %d queries and %d checks for the case", queries, checks)
+	// One query a material, the spouse's income, the household that is disputed, and
+	// the certificate after its revocation; one check of each adult.
+	if queries != len(materials)+3 || copies != 5 || checks != 3 {
+		return fmt.Errorf("the ledger has %d queries, %d copies and %d checks for the case", queries, copies, checks)
 	}
-	s.tell("case %s: opened, then %d queries and %d checks, all by %s for %s", caseNumber, queries, checks, s.systems.hall.System(), departments.HardshipSubsidy)
+	s.tell("case %s: opened, then %d queries, %d copies collected and %d checks, all by %s for %s",
+		caseNumber, queries, copies, checks, s.systems.hall.System(), departments.HardshipSubsidy)
 	return nil
 }
