@@ -34,6 +34,8 @@ var unproven = map[string]string{
 	"grant_use.used": "a counter of the present day; the entries that it counts prove the use",
 	"grant_use rows": "a counter of the present day; the entries that it counts prove the use",
 
+	"status_use.*": "a counter of the present hour; the entries that it counts prove the use",
+
 	"subscriptions.began":    "where it starts to read; moved by the subscriber, as its lanes are",
 	"subscriptions.snapshot": "up to where it reads the present only; moved by the subscriber, as its lanes are",
 	"subscriptions.received": "when acknowledgements were entered last; only says when the next are due",

@@ -14,7 +14,7 @@ func (p *permissions) reuseRows() []matrixRow {
 	subject := &ledgerv1.Subject{Type: "111", Number: "999999199001010016"}
 	ask := func(call func(context.Context, clientsOf) error, method string) matrixRow {
 		return matrixRow{method, call, map[string]string{
-			"o": "DENIED case.unknown + refused", "g": "NOT_FOUND item.unknown", "s": "NOT_FOUND item.unknown", "d": "NOT_FOUND item.unknown", "": notDepartment,
+			"o": "NOT_FOUND item.unknown", "g": "NOT_FOUND item.unknown", "s": "NOT_FOUND item.unknown", "d": "NOT_FOUND item.unknown", "": notDepartment,
 		}}
 	}
 	return []matrixRow{

@@ -439,7 +439,7 @@ func methodsOf(t *testing.T) []string {
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
 		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "exchange.v1.StatusService", "exchange.v1.EnrolmentService", "access.v1.DeadlineService",
 		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "access.v1.AgreementService",
-		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "exchange.v1.FanOutService", "catalogue.v1.GroupService", "exchange.v1.DocumentService",
+		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "exchange.v1.FanOutService", "catalogue.v1.GroupService", "exchange.v1.DocumentService", "exchange.v1.ReuseService",
 	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {
