@@ -66,6 +66,7 @@ var unproven = map[string]string{
 	"guards rows":    "compared between a decision and its commit; in a database that is not served none is between",
 
 	"hearing.next":       "how far notices have come: behind, they are told again under their keys; ahead, who is not told has the record's own operation to see",
+	"expiry_sweep.*":     "how far the sweep of what expired has come: behind, it is told again under the notices' keys",
 	"erasure_lists.list": "the name of a list beside the database",
 	"erasure_lists.next": "how far a list beside the database has come: behind, its lines are written again",
 	"erasure_lists rows": "the list is beside the database; it follows from the start if unknown",
