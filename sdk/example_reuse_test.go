@@ -1,0 +1,213 @@
+package sdk_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+	"github.com/huitong-bus/huitong/sdk"
+	"github.com/huitong-bus/huitong/services/departments/sample"
+)
+
+// allowance is a service item of the hall. A marriage that civil affairs holds
+// stands in for one of its materials, and what was submitted once for the other.
+var allowance = sample.ServiceHall.Code + "4000711004000"
+
+func (e *exampleExchange) publishItem() {
+	for name, contract := range map[string]string{"service-items": "ServiceItem", "submitted-material": "SubmittedMaterial"} {
+		t := topic(name, contract)
+		t.Provider, t.SharingClass, t.Conditions = sample.ServiceHall.Code, cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL, ""
+		e.list(t)
+	}
+	agreed := grant("marriage", "certificate_number", "state", "party_a_name", "party_b_name")
+	agreed.ServiceItems = []string{allowance}
+	e.agree(agreed)
+	ctx := context.Background()
+	client, err := sdk.Connect(ctx, e.hall)
+	check(err)
+	publisher := client.Publisher(sdk.PublisherConfig{})
+	_, err = publisher.Publish(ctx, "service-items", &recordsv1.ServiceItem{
+		ImplementationCode: allowance, BasicCode: "000711004000", Name: "困难残疾人生活补贴", TypeScheme: "GB", TypeCode: "05",
+		DepartmentCode: sample.ServiceHall.Code, DepartmentName: sample.ServiceHall.Name,
+		ServiceObjects: []recordsv1.ServiceObject{recordsv1.ServiceObject_SERVICE_OBJECT_PERSON},
+		LegalBases:     []string{"《社会救助暂行办法》第五十八条"}, Conditions: []string{"家庭人均收入低于当地标准"},
+		Steps:      []*recordsv1.ServiceStep{{Name: "受理", Requirement: "核对材料齐全", Department: sample.ServiceHall.Name, Limit: 1}},
+		LegalLimit: 20, PromisedLimit: 5, LimitUnit: recordsv1.LimitUnit_LIMIT_UNIT_WORKING_DAYS, Fee: recordsv1.Fee_FEE_FREE,
+		Contact: "0999-12345", ComplaintChannel: "12345", Place: "示范市政务服务中心", Hours: "工作日9:00-17:00", Result: "补贴决定书",
+		ItemVersion: "1", State: recordsv1.ItemState_ITEM_STATE_IN_USE,
+		Materials: []*recordsv1.ItemMaterial{
+			{
+				Code: "marriage", Name: "结婚证", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
+				Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
+				SourceName: sample.CivilAffairs.Name, Evidence: []*recordsv1.Evidence{{Topic: "marriage", Condition: "r.state == 1"}},
+			},
+			{
+				Code: "lease", Name: "租房合同", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
+				Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_OTHER,
+				SourceName: "出租人", Evidence: []*recordsv1.Evidence{{Topic: "submitted-material", MinGrade: recordsv1.TrustGrade_TRUST_GRADE_B}},
+			},
+		},
+	})
+	check(err)
+	check(publisher.Close(ctx))
+	_, err = client.OpenCase(ctx, sdk.NewCase{
+		Number: "SF-2026-000042", Item: allowance, Person: "clerk-017", Subjects: []sdk.Subject{{Type: "111", Number: "999999199001010016", Role: "applicant"}},
+	})
+	check(err)
+	check(client.Close())
+}
+
+// Nothing of the records leaves: the applicant sees what need not be brought, and
+// what the copies would show.
+func ExampleClient_Prepare() {
+	exchange := startExample()
+	defer exchange.end()
+	exchange.publish(exampleMarriage("J999999-2025-000001", "999999199001010016"))
+	exchange.publishItem()
+	ctx := context.Background()
+	client, err := sdk.Connect(ctx, exchange.hall)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	acting := sdk.Acting{Person: "clerk-017", Purpose: allowance, Case: "SF-2026-000042"}
+	prepared, err := client.Prepare(ctx, acting, sdk.Subject{Type: "111", Number: "999999199001010016"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if prepared.Unknown {
+		fmt.Println("the exchange cannot be reached: accept the papers, report them later")
+		return
+	}
+	for _, m := range prepared.Materials {
+		fmt.Println(m.Name, m.State, m.Shows)
+		fmt.Println("  next:", m.NextStep)
+	}
+	// Output:
+	// 结婚证 MATERIAL_STATE_HELD [婚姻登记证字号 婚姻状态 一方姓名 另一方姓名]
+	//   next: collect it
+	// 租房合同 MATERIAL_STATE_TO_SUBMIT []
+	//   next: the applicant submits it
+}
+
+// The applicant's choice is made once: with the same choice the same copies come
+// again, under the same entries; another choice is refused.
+func ExampleClient_Collect() {
+	exchange := startExample()
+	defer exchange.end()
+	exchange.publish(exampleMarriage("J999999-2025-000001", "999999199001010016"))
+	exchange.publishItem()
+	ctx := context.Background()
+	client, err := sdk.Connect(ctx, exchange.hall)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	ask := sdk.Collect{
+		Acting:    sdk.Acting{Person: "clerk-017", Purpose: allowance, Case: "SF-2026-000042"},
+		Applicant: sdk.Subject{Type: "111", Number: "999999199001010016"},
+		Declined:  nil, // the codes of what the applicant would rather bring
+	}
+	collected, err := client.Collect(ctx, ask)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range collected.Copies {
+		marriage, err := sdk.As[*recordsv1.Marriage](&c.Record)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(c.Name, marriage.PartyAName, "proven:", c.Receipt.Proven(), "usable for a while:", c.UsableUntil.After(time.Now()))
+	}
+	for _, m := range collected.Others {
+		fmt.Println(m.Name, m.NextStep)
+	}
+
+	again, err := client.Collect(ctx, ask)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("the same entry:", again.Repeat && again.Copies[0].Receipt.Index == collected.Copies[0].Receipt.Index)
+	// Output:
+	// 结婚证 张伟 proven: true usable for a while: true
+	// 租房合同 the applicant submits it
+	// the same entry: true
+}
+
+// What was submitted once is held from then on.
+func ExampleClient_Submit() {
+	exchange := startExample()
+	defer exchange.end()
+	exchange.publishItem()
+	ctx := context.Background()
+	client, err := sdk.Connect(ctx, exchange.hall)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	acting := sdk.Acting{Person: "clerk-017", Purpose: allowance, Case: "SF-2026-000042"}
+	receipt, err := client.Submit(ctx, sdk.Submission{Acting: acting, Material: &sdk.Publication{
+		Topic: "submitted-material", Message: &recordsv1.SubmittedMaterial{
+			MaterialId: "2026-000042-2", MaterialCode: "lease", MaterialName: "租房合同",
+			ItemCode: allowance, CaseNumber: "SF-2026-000042",
+			ApplicantType: "111", ApplicantNumber: "999999199001010016", ApplicantName: "张伟",
+			TrustGrade: recordsv1.TrustGrade_TRUST_GRADE_B, SubmittedDate: "2026-11-01",
+			ReceiverCode: sample.ServiceHall.Code, ReceiverName: sample.ServiceHall.Name,
+			ReuseConsented: true, // other items may use it too
+		},
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("proven:", receipt.Proven())
+	prepared, err := client.Prepare(ctx, acting, sdk.Subject{Type: "111", Number: "999999199001010016"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range prepared.Held() {
+		fmt.Println(m.Name, "is held, of grade", m.Grade)
+	}
+	// Output:
+	// proven: true
+	// 租房合同 is held, of grade B
+}
+
+// What the applicants of a department were spared, from the ledger alone.
+func ExampleClient_ReuseStatistics() {
+	exchange := startExample()
+	defer exchange.end()
+	exchange.publish(exampleMarriage("J999999-2025-000001", "999999199001010016"))
+	exchange.publishItem()
+	ctx := context.Background()
+	client, err := sdk.Connect(ctx, exchange.hall)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	acting := sdk.Acting{Person: "clerk-017", Purpose: allowance, Case: "SF-2026-000042"}
+	applicant := sdk.Subject{Type: "111", Number: "999999199001010016"}
+	for range 2 { // a case that is prepared again counts once
+		if _, err := client.Prepare(ctx, acting, applicant); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if _, err := client.Collect(ctx, sdk.Collect{Acting: acting, Applicant: applicant}); err != nil {
+		log.Fatal(err)
+	}
+	now := time.Now()
+	counts, err := client.ReuseStatistics(ctx, now.AddDate(0, 0, -1), now.AddDate(0, 0, 1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range counts {
+		fmt.Printf("%d case: %d materials asked, %d held, %d reused\n", c.Cases, c.Asked, c.Held, c.Reused)
+	}
+	// Output: 1 case: 2 materials asked, 1 held, 1 reused
+}
