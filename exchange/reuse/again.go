@@ -15,6 +15,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
 // choice is what the applicant chose for a material, once.
@@ -119,13 +120,14 @@ func (r *Reuse) copyAgain(ctx context.Context, a *assessment, m *material, index
 	if len(opening.Details) != 1 || proto.Unmarshal(opening.Details[0], detail) != nil {
 		return nil, time.Time{}, fmt.Errorf("entry %d: no copy of one record", index)
 	}
-	record, err := r.versionAgain(ctx, from, detail, json)
+	record, grade, err := r.versionAgain(ctx, from, detail, json)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	until := time.UnixMicro(queried.GetUsableUntilUs())
 	return &exchangev1.CollectedMaterial{
-		Code: m.Code, Name: m.Name, Record: record, Receipt: of, Annotation: r.annotation(a, from, time.UnixMicro(entry.AtUs), until),
+		Code: m.Code, Name: m.Name, Record: record, Receipt: of, Grade: grade,
+		Annotation: r.annotation(a, from, time.UnixMicro(entry.AtUs), until),
 	}, until, nil
 }
 
@@ -150,16 +152,17 @@ func (r *Reuse) sourceOf(ctx context.Context, a *assessment, topic string, about
 	return s.get(topic, about), nil
 }
 
-// versionAgain cuts the version that a detail names to the fields that left.
-func (r *Reuse) versionAgain(ctx context.Context, from *source, detail *ledgerv1.ReleaseDetail, json bool) (*exchangev1.ReleasedRecord, error) {
+// versionAgain cuts the version that a detail names to the fields that left, and
+// gives its grade.
+func (r *Reuse) versionAgain(ctx context.Context, from *source, detail *ledgerv1.ReleaseDetail, json bool) (*exchangev1.ReleasedRecord, string, error) {
 	q := r.Queries
 	row, err := journal.ByIndex(ctx, q.DB.Reader(), detail.Index)
 	if err != nil || row == nil {
-		return nil, fmt.Errorf("entry %d: %w", detail.Index, err)
+		return nil, "", fmt.Errorf("entry %d: %w", detail.Index, err)
 	}
 	present, err := journal.PresentOf(ctx, q.DB.Journal, q.DB.Reader(), row.Topic, [][]byte{row.KeyToken})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	p, held := present[string(row.KeyToken)]
 	fields := []uint32{}
@@ -175,9 +178,29 @@ func (r *Reuse) versionAgain(ctx context.Context, from *source, detail *ledgerv1
 		Held: held, Index: p.Index, PayloadIndex: p.PayloadIndex, Version: p.Version, Status: p.Status, ValidUntil: p.ValidUntil,
 	}, release.View{Fields: fields, JSON: json, Current: true})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return batch.Records[0], nil
+	grade, err := r.gradeAgain(from, row)
+	return batch.Records[0], grade, err
+}
+
+// gradeAgain is the grade of a version; empty if it was erased since.
+func (r *Reuse) gradeAgain(from *source, row *journal.Row) (string, error) {
+	if row.Body == nil {
+		return "", nil
+	}
+	if from.topic.ContractName != submittedContract {
+		return gradeOf(recordsv1.TrustGrade_TRUST_GRADE_A), nil
+	}
+	opening, err := journal.OpenRecord(r.Queries.Keyring, r.Queries.Journal.Head().Origin, from.topic.Name, row.KeyToken, row.Body)
+	if err != nil {
+		return "", fmt.Errorf("entry %d: %w", row.Index, err)
+	}
+	m := &recordsv1.SubmittedMaterial{}
+	if err := proto.Unmarshal(opening.Payload, m); err != nil {
+		return "", fmt.Errorf("entry %d: %w", row.Index, err)
+	}
+	return gradeOf(m.TrustGrade), nil
 }
 
 // arrange puts the copies into the item's order, and tells how all other materials
