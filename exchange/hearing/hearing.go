@@ -54,8 +54,9 @@ type Config struct {
 	Board    Board
 	Cases    Cases
 	Settings interface{ Settings() *settings.Settings }
-	Clock    func() time.Time
-	Log      *slog.Logger
+	// Clock tells the time; time.Now if nil.
+	Clock func() time.Time
+	Log   *slog.Logger
 }
 
 // Cases finds a participant's case by its number; nil if there is none.
@@ -75,6 +76,9 @@ type Hearing struct {
 func Open(ctx context.Context, c Config) (*Hearing, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	h := &Hearing{Config: c}
 	err := c.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {

@@ -102,7 +102,7 @@ func followCase(ctx context.Context, s *story) error {
 	if answer.Entries[0].GetEntry().GetCaseOpened() == nil {
 		return errors.New("the case's first entry is not its opening")
 	}
-	queries, copies, checks := 0, 0, 0
+	queries, copies, checks, means := 0, 0, 0, 0
 	for _, e := range answer.Entries[1:] {
 		switch {
 		case e.GetEntry().GetChecked() != nil:
@@ -110,6 +110,10 @@ func followCase(ctx context.Context, s *story) error {
 			continue
 		case e.GetEntry().GetQueried() == nil:
 			continue // a refusal
+		}
+		if at := e.GetEntry().GetIndex(); at >= s.meansFrom && at < s.meansUntil {
+			means++
+			continue
 		}
 		if queries++; e.GetEntry().GetQueried().GetMaterial() != "" {
 			queries, copies = queries-1, copies+1
@@ -120,7 +124,7 @@ func followCase(ctx context.Context, s *story) error {
 	}
 	// One query a material, the spouse's income, the household that is disputed, and
 	// the certificate after its revocation; one check of each adult.
-	if queries != len(materials)+3 || copies != 5 || checks != 3 {
+	if queries != len(materials)+3 || copies != 5 || checks != 3 || means == 0 {
 		return fmt.Errorf("the ledger has %d queries, %d copies and %d checks for the case", queries, copies, checks)
 	}
 	s.tell("case %s: opened, then %d queries, %d copies collected and %d checks, all by %s for %s",

@@ -38,6 +38,8 @@ type story struct {
 	published map[string]int
 	// keys are those of officials, by their departments' references.
 	keys map[string]*sdk.PersonKey
+	// meansFrom and meansUntil are the entries between which the means test stands.
+	meansFrom, meansUntil uint64
 	// doubted is the record in whose entry a byte will be changed.
 	doubted sdk.Record
 }
@@ -58,6 +60,7 @@ var steps = []step{
 	{"A family consents, and a check tells only yes", family},
 	{"A case: living allowance for a disabled person in hardship", ask},
 	{"Once only: what is held is collected, what is not is submitted once", onceOnly},
+	{"A means test asks ten sources in one call", meansTest},
 	{"A system without a grant asks for the same", refuse},
 	{"A suspension stops a running subscription at its entry", suspend},
 	{"A certificate is revoked", revoke},
