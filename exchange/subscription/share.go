@@ -106,14 +106,9 @@ func (s *session) drop(l *lane) {
 func (s *session) reload() error {
 	s.stale = false
 	tx := s.m.DB.Reader()
-	now, err := load(s.ctx, tx, s.id)
-	if err != nil {
+	if err := s.exists(); err != nil {
 		return err
 	}
-	if now == nil {
-		return fault.New(fault.NotFound, "subscription.deleted", "the subscription was deleted")
-	}
-	s.standing = now
 	all, err := members(s.ctx, tx, s.id)
 	if err != nil {
 		return err
@@ -139,10 +134,27 @@ func (s *session) reload() error {
 	return s.check()
 }
 
+// exists reads the subscription anew; it may be deleted.
+func (s *session) exists() error {
+	now, err := load(s.ctx, s.m.DB.Reader(), s.id)
+	switch {
+	case err != nil:
+		return err
+	case now == nil:
+		return fault.New(fault.NotFound, "subscription.deleted", "the subscription was deleted")
+	}
+	s.standing = now
+	return nil
+}
+
 func (s *session) stillMember(all []member) error {
 	i := slices.IndexFunc(all, func(m member) bool { return m.name == s.member })
 	switch {
 	case i < 0:
+		// Its row may be gone with the subscription, a moment after that was read.
+		if err := s.exists(); err != nil {
+			return err
+		}
 		return fault.New(fault.Unavailable, "member.ended", "the exchange no longer knows the member; connect again")
 	case all[i].session != s.token:
 		return fault.New(fault.Conflict, "member.replaced", "another stream of the same member name receives now")
