@@ -34,6 +34,7 @@ var answers = map[string]exchangev1.CheckAnswer{
 type checking struct {
 	*exchangev1.CheckRequest
 	caller  *identity.Caller
+	request access.Request    // what was decided
 	subject *ledgerv1.Subject // normalised
 	token   []byte            // of the subject
 }
@@ -86,6 +87,7 @@ func (q *Queries) tryCheck(ctx context.Context, request access.Request, question
 	if request.Facts, err = q.Facts(ctx, request, of, question.subject); err != nil {
 		return nil, err
 	}
+	question.request = request
 	d := q.Policy.Decide(request)
 	if !d.Allow {
 		return nil, q.Refuse(ctx, request, d)
@@ -212,7 +214,11 @@ func (q *Queries) active(ctx context.Context, topic *catalog.Topic, question *ch
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", row.Index, err)
 		}
-		if !isAbout(opening, question.subject) {
+		usable, err := UsableFor(topic, opening.Payload, &question.request)
+		if err != nil {
+			return nil, err
+		}
+		if !usable || !isAbout(opening, question.subject) {
 			continue
 		}
 		detail, err := proto.MarshalOptions{Deterministic: true}.Marshal(&ledgerv1.ReleaseDetail{Index: row.Index})

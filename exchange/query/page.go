@@ -189,6 +189,9 @@ func (q *Queries) about(topic *catalog.Topic, row *journal.Row, a *question) (bo
 	if err != nil {
 		return false, fmt.Errorf("entry %d: %w", row.Index, err)
 	}
+	if usable, err := UsableFor(topic, opening.Payload, &a.request); err != nil || !usable {
+		return false, err
+	}
 	if a.subject == nil {
 		k, err := topic.Contract(0)
 		return err == nil && (k.AboutNobody() || q.named(a.of, opening.Subjects)), err

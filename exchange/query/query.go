@@ -129,7 +129,7 @@ func (q *Queries) try(ctx context.Context, request access.Request, question *que
 	if request.Facts, err = q.Facts(ctx, request, of, question.subject); err != nil {
 		return nil, err
 	}
-	question.of = of
+	question.of, question.request = of, request
 	d := q.Policy.Decide(request)
 	if !d.Allow {
 		// On a dry run too: nobody tries out what it may read without a trace.

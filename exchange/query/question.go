@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"unicode/utf8"
 
+	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
@@ -18,6 +19,8 @@ import (
 type question struct {
 	*exchangev1.QueryRequest
 	caller string
+	// request is what was decided.
+	request access.Request
 	// of is the case that it is asked for.
 	of      *cases.Case
 	subject *ledgerv1.Subject // normalised

@@ -11,6 +11,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/release"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -189,7 +190,7 @@ func (r *Reuse) gradeAgain(from *source, row *journal.Row) (string, error) {
 	if row.Body == nil {
 		return "", nil
 	}
-	if from.topic.ContractName != submittedContract {
+	if from.topic.ContractName != query.Submitted {
 		return gradeOf(recordsv1.TrustGrade_TRUST_GRADE_A), nil
 	}
 	opening, err := journal.OpenRecord(r.Queries.Keyring, r.Queries.Journal.Head().Origin, from.topic.Name, row.KeyToken, row.Body)

@@ -10,6 +10,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/query"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
@@ -116,7 +117,7 @@ func (r *Reuse) accepts(ctx context.Context, from *source, h inspect.Held, e *re
 		return f, tooOld, nil
 	}
 	f.grade = recordsv1.TrustGrade_TRUST_GRADE_A // issued by the authority itself
-	submitted := from.topic.ContractName == submittedContract
+	submitted := from.topic.ContractName == query.Submitted
 	if e.Condition == "" && !submitted {
 		return f, "", nil
 	}
@@ -130,8 +131,8 @@ func (r *Reuse) accepts(ctx context.Context, from *source, h inspect.Held, e *re
 			return f, "", fmt.Errorf("entry %d: %w", h.Row.Index, err)
 		}
 		f.grade = m.TrustGrade
-		if !m.ReuseConsented && m.ItemCode != from.allowed.Request.Purpose && !consentGiven(from) {
-			return f, otherUse, nil
+		if usable, err := query.UsableFor(from.topic, opening.Payload, &from.allowed.Request); err != nil || !usable {
+			return f, otherUse, err
 		}
 	}
 	if e.MinGrade != 0 && f.grade > e.MinGrade {
@@ -168,11 +169,6 @@ func (r *Reuse) meets(ctx context.Context, f found, payload []byte, text string)
 		return f, unmet, nil
 	}
 	return f, "", err
-}
-
-// consentGiven says whether the reading rests on a consent.
-func consentGiven(from *source) bool {
-	return from.allowed.Request.Facts.Consent.Standing == access.ConsentGiven
 }
 
 func (r *Reuse) open(from *source, h inspect.Held) (*ledgerv1.RecordOpening, error) {

@@ -15,9 +15,6 @@ import (
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
-// submittedContract is that of what applicants submitted.
-const submittedContract = "huitong.records.v1.SubmittedMaterial"
-
 // keptItems bounds the service items that are kept ready.
 const keptItems = 4096
 

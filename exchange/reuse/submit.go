@@ -11,6 +11,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -67,8 +68,8 @@ func (r *Reuse) submitted(p *exchangev1.Publication) (*recordsv1.SubmittedMateri
 		return nil, err
 	}
 	put := p.Operation == ledgerv1.Operation_OPERATION_UNSPECIFIED || p.Operation == ledgerv1.Operation_OPERATION_PUT
-	if t.ContractName != submittedContract || !put {
-		return nil, fault.Field("material.topic", "submit.contract", "a material is put on a topic under the contract %s", submittedContract)
+	if t.ContractName != query.Submitted || !put {
+		return nil, fault.Field("material.topic", "submit.contract", "a material is put on a topic under the contract %s", query.Submitted)
 	}
 	content := p.GetProtobuf()
 	if _, isJSON := p.Content.(*exchangev1.Publication_Json); isJSON {
@@ -82,7 +83,7 @@ func (r *Reuse) submitted(p *exchangev1.Publication) (*recordsv1.SubmittedMateri
 	}
 	m := &recordsv1.SubmittedMaterial{}
 	if err := proto.Unmarshal(content, m); err != nil {
-		return nil, fault.Field("material.content", "payload.decode", "is no message of the contract %s", submittedContract)
+		return nil, fault.Field("material.content", "payload.decode", "is no message of the contract %s", query.Submitted)
 	}
 	return m, nil
 }

@@ -68,11 +68,17 @@ func CheckDraft(t *cataloguev1.Topic) error {
 		f.add("topic.consent", "topic.consent.unknown", "is none that the exchange knows")
 	}
 	f.err(CheckModes("topic.delivery_modes", t.DeliveryModes))
+	if t.Contract == submitted && slices.Contains(t.DeliveryModes, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE) {
+		f.add("topic.delivery_modes", "topic.delivery_modes.submitted", "what an applicant submitted is read for one item only, and a subscription has none; offer it by query")
+	}
 	checkCategory(&f, t.Category)
 	checkLinked(&f, t.ServiceItems)
 	checkItemTexts(&f, t.Items)
 	return Err(f)
 }
+
+// submitted is the contract of what applicants submitted.
+const submitted = "huitong.records.v1.SubmittedMaterial"
 
 func known[E ~int32](names map[int32]string, e E) bool {
 	_, ok := names[int32(e)]

@@ -102,11 +102,14 @@ func TestWhatIsFound(t *testing.T) {
 		change func(*cataloguev1.Topic)
 		want   []string
 	}{
-		"nothing":    {submit, func(*cataloguev1.Topic) {}, nil},
-		"empty":      {draft, func(t *cataloguev1.Topic) { proto.Reset(t) }, []string{"topic.contract.required", "topic.name", "topic.sharing_class.required", "topic.title.required"}},
-		"a person":   {draft, func(t *cataloguev1.Topic) { t.Abstract = "11010519491231002X" }, []string{"topic.abstract.personal"}},
-		"long":       {draft, func(t *cataloguev1.Topic) { t.Conditions = strings.Repeat("长", 700) }, []string{"topic.conditions.size"}},
-		"enums":      {draft, func(t *cataloguev1.Topic) { t.UpdateCycle, t.OpenData, t.Consent = 99, 99, 99 }, []string{"topic.consent.unknown", "topic.open_data.unknown", "topic.update_cycle.unknown"}},
+		"nothing":  {submit, func(*cataloguev1.Topic) {}, nil},
+		"empty":    {draft, func(t *cataloguev1.Topic) { proto.Reset(t) }, []string{"topic.contract.required", "topic.name", "topic.sharing_class.required", "topic.title.required"}},
+		"a person": {draft, func(t *cataloguev1.Topic) { t.Abstract = "11010519491231002X" }, []string{"topic.abstract.personal"}},
+		"long":     {draft, func(t *cataloguev1.Topic) { t.Conditions = strings.Repeat("长", 700) }, []string{"topic.conditions.size"}},
+		"enums":    {draft, func(t *cataloguev1.Topic) { t.UpdateCycle, t.OpenData, t.Consent = 99, 99, 99 }, []string{"topic.consent.unknown", "topic.open_data.unknown", "topic.update_cycle.unknown"}},
+		"submitted by subscription": {draft, func(t *cataloguev1.Topic) {
+			t.Contract, t.DeliveryModes = "huitong.records.v1.SubmittedMaterial", []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE}
+		}, []string{"topic.delivery_modes.submitted"}},
 		"mode twice": {draft, func(t *cataloguev1.Topic) { t.DeliveryModes = []cataloguev1.DeliveryMode{2, 2} }, []string{"topic.delivery_modes.unknown"}},
 		"category":   {draft, func(t *cataloguev1.Topic) { t.Category = &cataloguev1.Category{Code: "x"} }, []string{"topic.category.code", "topic.category.path"}},
 		"linked": {draft, func(t *cataloguev1.Topic) {

@@ -262,6 +262,15 @@ func TestWhatIsSubmittedOnceIsHeldNext(t *testing.T) {
 		}
 		p, err := c.other.Prepare(t.Context(), acting, c.applicant)
 		ok(t, err)
+		a, err := c.other.Query(t.Context(), sdk.Query{Topic: "papers", Acting: acting, By: sdk.BySubject(c.applicant)})
+		ok(t, err)
+		if (len(a.Records) == 1) != agreed {
+			t.Errorf("agreed %v: a query for another item gives %d records", agreed, len(a.Records))
+		}
+		_, err = c.other.Query(t.Context(), sdk.Query{Topic: "papers", Acting: acting, By: sdk.ByKey(m.MaterialId)})
+		if (err == nil) != agreed {
+			t.Errorf("agreed %v: by its key: %v", agreed, err)
+		}
 		for _, s := range p.Materials {
 			if s.Code == "statement" && (s.State == sdk.MaterialHeld) != agreed {
 				t.Errorf("agreed %v: %v", agreed, s)
