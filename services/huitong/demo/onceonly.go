@@ -251,15 +251,11 @@ func annotationOf(c *sdk.Collected, material string) string {
 // relied waits for the notice of the revocation: it names the case that relied on
 // the certificate.
 func relied(ctx context.Context, s *story) error {
-	hall := s.systems.hall
-	if _, err := hall.CreateSubscription(ctx, sdk.NewSubscription{Name: "relied", Topic: sdk.NoticeTopic, Start: sdk.FromAll()}); err != nil {
-		return err
-	}
-	heard := make(chan *recordsv1.Notice, 64)
-	subscription, err := hall.Subscribe(ctx, "relied", sdk.Handle(func(_ context.Context, _ *sdk.Delivery, n *recordsv1.Notice) error {
+	heard := make(chan *sdk.Notice, 64)
+	subscription, err := s.systems.hall.SubscribeNotices(ctx, func(_ context.Context, n *sdk.Notice) error {
 		heard <- n
 		return nil
-	}))
+	})
 	if err != nil {
 		return err
 	}
