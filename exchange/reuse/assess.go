@@ -281,10 +281,7 @@ func (r *Reuse) weighOne(ctx context.Context, s *sources, m *material, e *record
 			return nil
 		}
 		if d := &source.allowed.Decision; !d.Allow {
-			state := needsGrant
-			if strings.HasPrefix(d.Rule, "consent.") {
-				state = needsConsent
-			}
+			state := stateOf(d.Rule)
 			m.take(state, source, d.Rule, d.Message, nextFor(state, source))
 			return nil
 		}
@@ -309,9 +306,23 @@ func (r *Reuse) weighOne(ctx context.Context, s *sources, m *material, e *record
 	return nil
 }
 
+// stateOf is how a material stands whose topic is refused by a rule.
+func stateOf(rule string) state {
+	switch {
+	case strings.HasPrefix(rule, "consent."):
+		return needsConsent
+	case rule == "topic.answered_live":
+		return supplierLate
+	}
+	return needsGrant
+}
+
 func nextFor(s state, from *source) string {
-	if s == needsConsent {
+	switch s {
+	case needsConsent:
 		return "record the subject's consent, then prepare again"
+	case supplierLate:
+		return "ask " + from.topic.Provider + " live, by a fan-out; until it has answered the applicant submits it"
 	}
 	return "ask " + from.topic.Provider + " for a grant on " + from.topic.Name + "; until then the applicant submits it"
 }

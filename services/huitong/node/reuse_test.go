@@ -41,6 +41,7 @@ var evidence = map[string]*recordsv1.Evidence{
 	"kind":      {Topic: "identity", Condition: `r.type_name == "不是它"`},
 	"statement": {Topic: "papers", MinGrade: recordsv1.TrustGrade_TRUST_GRADE_C},
 	"birth":     {Topic: "birth"},
+	"live":      {Topic: "live"},
 }
 
 // newCounter opens a case of the item for an applicant of whom identity is held
@@ -63,6 +64,9 @@ func newCounter(t *testing.T) *counter {
 	property := unconditional("property", "Property", sample.Housing)
 	property.SharingClass, property.Conditions = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, "按需"
 	ok(t, x.CreateTopic(t.Context(), property))
+	live := unconditional("live", "Income", sample.HumanResources)
+	live.AnsweredLive = true
+	ok(t, x.CreateTopic(t.Context(), live))
 	ok(t, x.CreateTopic(t.Context(), unconditional("papers", "SubmittedMaterial", sample.ServiceHall)))
 	ok(t, x.CreateTopic(t.Context(), unconditional("items", "ServiceItem", sample.ServiceHall)))
 	c.publish(t, c.hall, "items", counterItem())
@@ -159,7 +163,7 @@ func TestPrepareSaysHowEachMaterialStands(t *testing.T) {
 	for code, want := range map[string]sdk.MaterialState{
 		"identity": sdk.MaterialHeld, "residence": sdk.MaterialDisputed, "insured": sdk.MaterialExpired, "disabled": sdk.MaterialAmbiguous,
 		"income": sdk.MaterialNeedsConsent, "property": sdk.MaterialNeedsGrant, "kind": sdk.MaterialToSubmit,
-		"statement": sdk.MaterialToSubmit, "birth": sdk.MaterialToSubmit,
+		"live": sdk.MaterialSupplierLate, "statement": sdk.MaterialToSubmit, "birth": sdk.MaterialToSubmit,
 	} {
 		m := states[code]
 		if m.GetState() != want {

@@ -1,0 +1,26 @@
+package sdk
+
+import (
+	"context"
+
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
+)
+
+// NoticeSubscription is the name of a system's own subscription to the notices for
+// its department.
+const NoticeSubscription = "notices"
+
+// Notice tells a department what became of a record that it relied on, with its own
+// numbers of the cases for which it did, or of a dispute.
+type Notice = recordsv1.Notice
+
+// SubscribeNotices hands every notice for the caller's department to handle, from
+// the first that there ever was: it makes the subscription the first time. A notice
+// is acknowledged when handle returns nil.
+func (c *Client) SubscribeNotices(ctx context.Context, handle func(ctx context.Context, n *Notice) error, opts ...SubscribeOption) (*Subscription, error) {
+	_, err := c.EnsureSubscription(ctx, NewSubscription{Name: NoticeSubscription, Topic: NoticeTopic, Start: FromAll()})
+	if err != nil {
+		return nil, err
+	}
+	return c.Subscribe(ctx, NoticeSubscription, Handle(func(ctx context.Context, _ *Delivery, n *Notice) error { return handle(ctx, n) }), opts...)
+}
