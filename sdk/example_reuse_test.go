@@ -19,6 +19,7 @@ var allowance = sample.ServiceHall.Code + "4000711004000"
 func (e *exampleExchange) publishItem() {
 	for name, contract := range map[string]string{"service-items": "ServiceItem", "submitted-material": "SubmittedMaterial"} {
 		t := topic(name, contract)
+		t.DeliveryModes = []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY}
 		t.Provider, t.SharingClass, t.Conditions = sample.ServiceHall.Code, cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL, ""
 		e.list(t)
 	}
