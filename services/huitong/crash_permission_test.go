@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
@@ -196,7 +197,12 @@ func (c *city) enrolments(hall, police *sdk.Config) []*deed {
 	person := sample.NewCity(7, 3).Persons()[0]
 	subject := sdk.Subject{Type: person.IdType, Number: person.IdNumber}
 	client := c.connect(hall, len(c.processes)-1)
-	_, err := client.EnsureSubscription(ctx, sdk.NewSubscription{Name: "people", Topic: "person", Start: sdk.FromAll()})
+	var err error
+	catalogtest.Within(t, patience, "the subscription is there", func() bool {
+		_, err = client.EnsureSubscription(ctx, sdk.NewSubscription{Name: "people", Topic: "person", Start: sdk.FromAll()})
+		// Another process hears of the topic and of the grant within a second.
+		return fault.KindOf(err) != fault.NotFound && fault.RuleOf(err) != "grant.required"
+	})
 	must(t, err)
 	publisher := c.connect(police, 0).Publisher(sdk.PublisherConfig{})
 	defer publisher.Close(ctx)
