@@ -2,7 +2,6 @@ package query
 
 import (
 	"fmt"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -19,7 +18,7 @@ const Submitted = "huitong.records.v1.SubmittedMaterial"
 // UsableFor says whether a payload of a topic may be used as a request asks: for
 // its purpose, under the consents that it rests on.
 func UsableFor(topic *catalog.Topic, payload []byte, r *access.Request) (bool, error) {
-	own := topic.Provider == participantOf(r.Caller.System)
+	own := topic.Provider == r.Caller.Participant
 	if topic.ContractName != Submitted || own || r.Facts.Consent.Standing == access.ConsentGiven {
 		return true, nil
 	}
@@ -28,9 +27,4 @@ func UsableFor(topic *catalog.Topic, payload []byte, r *access.Request) (bool, e
 		return false, fmt.Errorf("a submitted material of %s: %w", topic.Name, err)
 	}
 	return m.ReuseConsented || m.ItemCode == r.Purpose, nil
-}
-
-func participantOf(system string) string {
-	code, _, _ := strings.Cut(system, "/")
-	return code
 }

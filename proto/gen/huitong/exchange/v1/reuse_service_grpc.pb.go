@@ -51,8 +51,8 @@ type ReuseServiceClient interface {
 	// that it held all the same are counted as avoidable.
 	ReportPapers(ctx context.Context, in *ReportPapersRequest, opts ...grpc.CallOption) (*ReportPapersResponse, error)
 	// Counts by item, department and day what was asked, held, reused, declined and
-	// submitted. Whoever may read the ledger whole sees every department, others
-	// their own.
+	// submitted. Operators and auditors see every department, others their
+	// own.
 	GetReuseStatistics(ctx context.Context, in *GetReuseStatisticsRequest, opts ...grpc.CallOption) (*GetReuseStatisticsResponse, error)
 }
 
@@ -136,8 +136,8 @@ type ReuseServiceServer interface {
 	// that it held all the same are counted as avoidable.
 	ReportPapers(context.Context, *ReportPapersRequest) (*ReportPapersResponse, error)
 	// Counts by item, department and day what was asked, held, reused, declined and
-	// submitted. Whoever may read the ledger whole sees every department, others
-	// their own.
+	// submitted. Operators and auditors see every department, others their
+	// own.
 	GetReuseStatistics(context.Context, *GetReuseStatisticsRequest) (*GetReuseStatisticsResponse, error)
 	mustEmbedUnimplementedReuseServiceServer()
 }

@@ -4194,8 +4194,8 @@ func (x *MaterialsCollected) GetUsableUntilUs() int64 {
 	return 0
 }
 
-// MaterialSubmitted: an applicant submitted a material; the entry before this one
-// published it.
+// MaterialSubmitted: an applicant submitted a material; an earlier entry published
+// it.
 type MaterialSubmitted struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Consumer string                 `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
