@@ -351,7 +351,11 @@ func (c *city) diesTelling(point string, deeds ...*deed) {
 		p.start(point)
 	}
 	for _, d := range deeds {
-		_, err := d.do(c.processes[0].life(), c.connect(d.by, 0))
+		life := c.processes[0].life()
+		_, err := d.do(life, c.connect(d.by, 0))
+		if err != nil {
+			<-life.Done()
+		}
 		if err != nil && !c.processes[0].isDead() {
 			c.t.Fatalf("%s: %v", d.name, err)
 		}
