@@ -2,12 +2,14 @@ package main_test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,14 +24,34 @@ import (
 // patience bounds every wait of these tests.
 const patience = 60 * time.Second
 
-// build builds the command with crash points.
+// built holds the command with crash points, which all tests share.
+var built struct {
+	sync.Once
+	dir string
+	err error
+}
+
+// build builds the command with crash points, once: to link it takes longer than
+// most tests.
 func build(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "huitong")
-	if out, err := exec.Command("go", "build", "-tags", "crashpoints", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "huitong-crash-"); built.err != nil {
+			return
+		}
+		command := exec.Command("go", "build", "-tags", "crashpoints", "-ldflags", "-s -w", "-o", built.dir, ".")
+		if out, err := command.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	must(t, built.err)
+	return filepath.Join(built.dir, "huitong")
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(built.dir) // empty if nothing was built
+	os.Exit(code)
 }
 
 // city is an exchange of one or more processes.
