@@ -203,12 +203,19 @@ func ExampleClient_ReuseStatistics() {
 		log.Fatal(err)
 	}
 	now := time.Now()
-	counts, err := client.ReuseStatistics(ctx, now.AddDate(0, 0, -1), now.AddDate(0, 0, 1))
+	counts, err := client.ReuseStatistics(ctx, sdk.ReuseQuery{From: now.AddDate(0, 0, -1), Until: now.AddDate(0, 0, 1), Item: allowance})
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, c := range counts {
 		fmt.Printf("%d case: %d materials asked, %d held, %d reused\n", c.Cases, c.Asked, c.Held, c.Reused)
 	}
-	// Output: 1 case: 2 materials asked, 1 held, 1 reused
+	others, err := client.ReuseStatistics(ctx, sdk.ReuseQuery{Item: sample.ServiceHall.Code + "4000711005000"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("of another item:", len(others))
+	// Output:
+	// 1 case: 2 materials asked, 1 held, 1 reused
+	// of another item: 0
 }

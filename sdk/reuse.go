@@ -275,11 +275,27 @@ func (c *Client) reuse() exchangev1.ReuseServiceClient {
 // ReuseCount is what was counted of a service item at a department on a day.
 type ReuseCount = exchangev1.ReuseCount
 
-// ReuseStatistics counts, from one day until another, what was asked, held, reused,
-// declined and submitted, from the ledger alone. A department sees its own,
-// operators and auditors see all.
-func (c *Client) ReuseStatistics(ctx context.Context, from, until time.Time) ([]*ReuseCount, error) {
-	resp, err := c.reuse().GetReuseStatistics(ctx, &exchangev1.GetReuseStatisticsRequest{From: date(from), Until: date(until)})
+// ReuseQuery says what is counted: from one day until another, both included, in
+// Asia/Shanghai; today where a day is zero.
+type ReuseQuery struct {
+	From, Until time.Time
+	// Item is the code of a service item; every item if empty.
+	Item string
+	// Department is a credit code; all that the caller may see if empty.
+	Department string
+}
+
+// ReuseStatistics counts what was asked, held, reused, declined and submitted, from
+// the ledger alone. A department sees its own, operators and auditors see all.
+func (c *Client) ReuseStatistics(ctx context.Context, q ReuseQuery) ([]*ReuseCount, error) {
+	r := &exchangev1.GetReuseStatisticsRequest{Item: q.Item, Department: q.Department}
+	if !q.From.IsZero() {
+		r.From = date(q.From)
+	}
+	if !q.Until.IsZero() {
+		r.Until = date(q.Until)
+	}
+	resp, err := c.reuse().GetReuseStatistics(ctx, r)
 	if err != nil {
 		return nil, fault.FromStatus(err)
 	}

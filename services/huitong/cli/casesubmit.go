@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"os"
@@ -14,7 +16,7 @@ import (
 )
 
 func (a *app) caseSubmit() *cobra.Command {
-	var person string
+	var person, key string
 	var named []string
 	c := &cobra.Command{
 		Use: "submit NUMBER TOPIC FILE|- --person REFERENCE", Short: "Enter a material that the applicant submitted, so that nobody asks again",
@@ -22,7 +24,11 @@ func (a *app) caseSubmit() *cobra.Command {
 contract huitong.records.v1.SubmittedMaterial, on a topic of the department's own, and
 enters for which case it was. It must name the case, its item, a material of the item
 and the department itself. It stands in for this item from now on; for other items
-only if the applicant agreed to its reuse (reuse_consented).`,
+only if the applicant agreed to its reuse (reuse_consented).
+
+A run that broke off is run again as it was: the same file with the same documents for
+the same case is the same submission, which is entered once. --key tells submissions
+apart, or keeps them together, by a word of the department's own.`,
 		Example: `  huitong case submit SF-2026-000042 submitted-material statement.json --person clerk-017
   huitong case submit SF-2026-000042 submitted-material statement.json --person clerk-017 \
       --document 0193f0a2b1c47d5e8f90a1b2c3d4e5f6`,
@@ -36,12 +42,17 @@ only if the applicant agreed to its reuse (reuse_consented).`,
 			if err != nil {
 				return err
 			}
+			p.IdempotencyKey = submissionKey(p, args[0], key)
 			receipt, err := client.Submit(ctx, sdk.Submission{Acting: sdk.Acting{Person: person, Purpose: k.GetItem(), Case: args[0]}, Material: p})
 			if err != nil {
 				return err
 			}
 			if a.json() {
-				return a.printValue(map[string]any{"topic": p.Topic, "index": receipt.Index, "at": receipt.At.UTC(), "leaf": receipt.Leaf})
+				return a.printValue(map[string]any{"topic": p.Topic, "index": receipt.Index, "at": receipt.At.UTC(), "leaf": receipt.Leaf, "repeat": receipt.Repeat})
+			}
+			if receipt.Repeat {
+				a.printf("the material was submitted before (ledger entry %d); nothing is changed\n", receipt.Index)
+				return nil
 			}
 			a.printf("the material is submitted (ledger entry %d)\n", receipt.Index)
 			return nil
@@ -49,8 +60,28 @@ only if the applicant agreed to its reuse (reuse_consented).`,
 	}
 	c.Flags().StringVar(&person, "person", "", "the official who acts, by the department's own reference")
 	c.Flags().StringSliceVar(&named, "document", nil, "id of a document that belongs to the material; may be repeated")
+	c.Flags().StringVar(&key, "key", "", "names this submission of the case; by the file and its documents if not given")
 	_ = c.MarkFlagRequired("person")
 	return c
+}
+
+// submissionKey names a submission for good, so that a run after a crash is the
+// same: by the caller's own word, or by all that is submitted.
+func submissionKey(p *sdk.Publication, number, word string) sdk.IdempotencyKey {
+	parts := [][]byte{[]byte(p.Topic), []byte(number), []byte(word)}
+	if word == "" {
+		parts = append(parts, p.JSON)
+		for _, d := range p.Documents {
+			parts = append(parts, d.GetId())
+		}
+	}
+	h := sha256.New()
+	h.Write([]byte("huitong/case-submit/v1"))
+	for _, part := range parts {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		h.Write(part)
+	}
+	return sdk.IdempotencyKey(h.Sum(nil)[:len(sdk.IdempotencyKey{})])
 }
 
 // material reads the one record of a file.

@@ -5,13 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/huitong-bus/huitong/exchange/fault"
-	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	"github.com/huitong-bus/huitong/sdk"
 )
 
 func (a *app) statsCommand() *cobra.Command {
-	r := &exchangev1.GetReuseStatisticsRequest{}
+	var q sdk.ReuseQuery
+	var from, until string
 	c := &cobra.Command{
 		Use: "stats", Short: "Count which materials were asked for, held, reused and submitted",
 		Long: `Counts by day, service item and department, from the ledger alone: the cases that were
@@ -22,23 +21,25 @@ all.`,
   huitong stats --from 2026-11-01 --until 2026-11-30 --item 11999900MB000002780007110040001`,
 		Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, client *sdk.Client, _ []string) error {
-			for flag, day := range map[string]string{"--from": r.From, "--until": r.Until} {
-				if _, err := parseDay(flag, day); err != nil {
-					return err
-				}
+			var err error
+			if q.From, err = parseDay("--from", from); err != nil {
+				return err
 			}
-			resp, err := exchangev1.NewReuseServiceClient(client.Conn()).GetReuseStatistics(ctx, r)
+			if q.Until, err = parseDay("--until", until); err != nil {
+				return err
+			}
+			counts, err := client.ReuseStatistics(ctx, q)
 			if err != nil {
-				return fault.FromStatus(err)
+				return err
 			}
-			return a.counts(resp.GetCounts())
+			return a.counts(counts)
 		}),
 	}
 	f := c.Flags()
-	f.StringVar(&r.From, "from", "", "first day; today if not given")
-	f.StringVar(&r.Until, "until", "", "last day; today if not given")
-	f.StringVar(&r.Item, "item", "", "only of this service item")
-	f.StringVar(&r.Department, "department", "", "only of this department, for operators and auditors")
+	f.StringVar(&from, "from", "", "first day; today if not given")
+	f.StringVar(&until, "until", "", "last day; today if not given")
+	f.StringVar(&q.Item, "item", "", "only of this service item")
+	f.StringVar(&q.Department, "department", "", "only of this department, for operators and auditors")
 	return c
 }
 

@@ -296,7 +296,7 @@ func nextCase(ctx context.Context, s *story) error {
 		return fmt.Errorf("%s found %d papers", sample.Housing.Name, len(collected.Copies))
 	}
 	s.tell("%s applies for housing at %s: the declaration is held, grade %s, and may be used, for the applicant agreed to that", applicant.Name, sample.Housing.Name, collected.Copies[0].Grade)
-	counts, err := s.systems.auditor.ReuseStatistics(ctx, s.now(), s.now())
+	counts, err := s.systems.auditor.ReuseStatistics(ctx, sdk.ReuseQuery{From: s.now(), Until: s.now()})
 	if err != nil {
 		return err
 	}
