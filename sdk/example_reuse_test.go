@@ -30,28 +30,11 @@ func (e *exampleExchange) publishItem() {
 	client, err := sdk.Connect(ctx, e.hall)
 	check(err)
 	publisher := client.Publisher(sdk.PublisherConfig{})
-	_, err = publisher.Publish(ctx, "service-items", &recordsv1.ServiceItem{
-		ImplementationCode: allowance, BasicCode: "000711004000", Name: "困难残疾人生活补贴", TypeScheme: "GB", TypeCode: "05",
-		DepartmentCode: sample.ServiceHall.Code, DepartmentName: sample.ServiceHall.Name,
-		ServiceObjects: []recordsv1.ServiceObject{recordsv1.ServiceObject_SERVICE_OBJECT_PERSON},
-		LegalBases:     []string{"《社会救助暂行办法》第五十八条"}, Conditions: []string{"家庭人均收入低于当地标准"},
-		Steps:      []*recordsv1.ServiceStep{{Name: "受理", Requirement: "核对材料齐全", Department: sample.ServiceHall.Name, Limit: 1}},
-		LegalLimit: 20, PromisedLimit: 5, LimitUnit: recordsv1.LimitUnit_LIMIT_UNIT_WORKING_DAYS, Fee: recordsv1.Fee_FEE_FREE,
-		Contact: "0999-12345", ComplaintChannel: "12345", Place: "示范市政务服务中心", Hours: "工作日9:00-17:00", Result: "补贴决定书",
-		ItemVersion: "1", State: recordsv1.ItemState_ITEM_STATE_IN_USE,
-		Materials: []*recordsv1.ItemMaterial{
-			{
-				Code: "marriage", Name: "结婚证", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
-				Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
-				SourceName: sample.CivilAffairs.Name, Evidence: []*recordsv1.Evidence{{Topic: "marriage", Condition: "r.state == 1"}},
-			},
-			{
-				Code: "lease", Name: "租房合同", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
-				Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_OTHER,
-				SourceName: "出租人", Evidence: []*recordsv1.Evidence{{Topic: "submitted-material", MinGrade: recordsv1.TrustGrade_TRUST_GRADE_B}},
-			},
-		},
-	})
+	lease := sample.IssuedMaterial("lease", "租房合同", sample.Department{Name: "出租人"},
+		&recordsv1.Evidence{Topic: "submitted-material", MinGrade: recordsv1.TrustGrade_TRUST_GRADE_B})
+	lease.Source = recordsv1.MaterialSource_MATERIAL_SOURCE_OTHER
+	_, err = publisher.Publish(ctx, "service-items", sample.ServiceItem(allowance, "困难残疾人生活补贴", sample.ServiceHall,
+		sample.IssuedMaterial("marriage", "结婚证", sample.CivilAffairs, &recordsv1.Evidence{Topic: "marriage", Condition: "r.state == 1"}), lease))
 	check(err)
 	check(publisher.Close(ctx))
 	_, err = client.OpenCase(ctx, sdk.NewCase{

@@ -133,25 +133,12 @@ func (in *installation) offerItem(ctx context.Context) error {
 			DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY},
 		})
 	}
-	item := &recordsv1.ServiceItem{
-		ImplementationCode: subsidy, BasicCode: purpose, Name: "困难残疾人生活补贴", TypeScheme: "GB", TypeCode: "05",
-		DepartmentCode: sample.ServiceHall.Code, DepartmentName: sample.ServiceHall.Name,
-		ServiceObjects: []recordsv1.ServiceObject{recordsv1.ServiceObject_SERVICE_OBJECT_PERSON},
-		LegalBases:     []string{basis}, Conditions: []string{"家庭人均收入低于当地标准"},
-		Steps:      []*recordsv1.ServiceStep{{Name: "受理", Requirement: "核对材料齐全", Department: sample.ServiceHall.Name, Limit: 1}},
-		LegalLimit: 20, PromisedLimit: 5, LimitUnit: recordsv1.LimitUnit_LIMIT_UNIT_WORKING_DAYS, Fee: recordsv1.Fee_FEE_FREE,
-		Contact: "0999-12345", ComplaintChannel: "12345", Place: sample.ServiceHall.Name, Hours: "工作日9:00-17:00", Result: "补贴决定书",
-		ItemVersion: "1", State: recordsv1.ItemState_ITEM_STATE_IN_USE,
-	}
+	item := sample.ServiceItem(subsidy, "困难残疾人生活补贴", sample.ServiceHall)
 	for n := range asked {
 		if err := topic(proofOf(n), "Certificate", issuer); err != nil {
 			return err
 		}
-		item.Materials = append(item.Materials, &recordsv1.ItemMaterial{
-			Code: proofOf(n), Name: fmt.Sprintf("证明%d", n), Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
-			Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
-			SourceName: issuer.Name, Evidence: []*recordsv1.Evidence{{Topic: proofOf(n)}},
-		})
+		item.Materials = append(item.Materials, sample.IssuedMaterial(proofOf(n), fmt.Sprintf("证明%d", n), issuer, &recordsv1.Evidence{Topic: proofOf(n)}))
 	}
 	if err := topic("items", "ServiceItem", sample.ServiceHall); err != nil {
 		return err

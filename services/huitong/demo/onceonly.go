@@ -40,11 +40,7 @@ func evidenced() []*recordsv1.ItemMaterial {
 }
 
 func fromDepartment(code, name string, d sample.Department, topic, condition string) *recordsv1.ItemMaterial {
-	return &recordsv1.ItemMaterial{
-		Code: code, Name: name, Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
-		Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
-		SourceName: d.Name, Evidence: []*recordsv1.Evidence{{Topic: topic, Condition: condition}},
-	}
+	return sample.IssuedMaterial(code, name, d, &recordsv1.Evidence{Topic: topic, Condition: condition})
 }
 
 // declaration is what the applicant makes.
@@ -54,18 +50,6 @@ func declaration(code string) *recordsv1.ItemMaterial {
 		Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_APPLICANT,
 		Guide: "由申请人填写并签字", BlankForm: "https://zwfw.shifan.example/forms/家庭经济状况声明书.docx",
 		Evidence: []*recordsv1.Evidence{{Topic: submissions, MinGrade: recordsv1.TrustGrade_TRUST_GRADE_C}},
-	}
-}
-
-func itemOf(code, name string, d sample.Department, materials ...*recordsv1.ItemMaterial) *recordsv1.ServiceItem {
-	return &recordsv1.ServiceItem{
-		ImplementationCode: code, BasicCode: code[18:30], Name: name, TypeScheme: "GB", TypeCode: "05",
-		DepartmentCode: d.Code, DepartmentName: d.Name, ServiceObjects: []recordsv1.ServiceObject{recordsv1.ServiceObject_SERVICE_OBJECT_PERSON},
-		LegalBases: []string{"社会救助暂行办法"}, Conditions: []string{"具有示范市户籍"},
-		Steps:      []*recordsv1.ServiceStep{{Name: "受理", Requirement: "核对材料齐全，信息一致", Department: d.Name, Limit: 1}},
-		LegalLimit: 20, PromisedLimit: 5, LimitUnit: recordsv1.LimitUnit_LIMIT_UNIT_WORKING_DAYS, Fee: recordsv1.Fee_FEE_FREE,
-		Contact: "0999-8800101", ComplaintChannel: "12345政务服务便民热线", Place: sample.ServiceHall.Name, Hours: "工作日9:00-17:00",
-		Result: "审定通知", ItemVersion: "1", State: recordsv1.ItemState_ITEM_STATE_IN_USE, Materials: materials,
 	}
 }
 
@@ -116,8 +100,8 @@ func (s *story) offer(ctx context.Context) error {
 	kind := sample.CivilAffairs.Code + "002"
 	for topic, records := range map[string][]proto.Message{
 		items: {
-			itemOf(departments.HardshipSubsidy, "困难残疾人生活补贴", sample.CivilAffairs, evidenced()...),
-			itemOf(housing, "公共租赁住房申请", sample.Housing, declaration("01")),
+			sample.ServiceItem(departments.HardshipSubsidy, "困难残疾人生活补贴", sample.CivilAffairs, evidenced()...),
+			sample.ServiceItem(housing, "公共租赁住房申请", sample.Housing, declaration("01")),
 		},
 		allowances: {&recordsv1.Certificate{
 			Identifier: sample.CertificateID(kind, sample.CivilAffairs.Code, "2023000001", 1), TypeCode: kind, TypeName: "最低生活保障证", Name: "最低生活保障证",

@@ -88,22 +88,9 @@ func newCounter(t *testing.T) *counter {
 }
 
 func counterItem() *recordsv1.ServiceItem {
-	item := &recordsv1.ServiceItem{
-		ImplementationCode: subsidy, BasicCode: "000711004000", Name: "困难残疾人生活补贴", TypeScheme: "GB", TypeCode: "05",
-		DepartmentCode: sample.ServiceHall.Code, DepartmentName: sample.ServiceHall.Name,
-		ServiceObjects: []recordsv1.ServiceObject{recordsv1.ServiceObject_SERVICE_OBJECT_PERSON},
-		LegalBases:     []string{"《社会救助暂行办法》第五十八条"}, Conditions: []string{"家庭人均收入低于当地标准"},
-		Steps:      []*recordsv1.ServiceStep{{Name: "受理", Requirement: "核对材料齐全", Department: sample.ServiceHall.Name, Limit: 1}},
-		LegalLimit: 20, PromisedLimit: 5, LimitUnit: recordsv1.LimitUnit_LIMIT_UNIT_WORKING_DAYS, Fee: recordsv1.Fee_FEE_FREE,
-		Contact: "0999-12345", ComplaintChannel: "12345", Place: "示范市政务服务中心", Hours: "工作日9:00-17:00", Result: "补贴决定书",
-		ItemVersion: "1", State: recordsv1.ItemState_ITEM_STATE_IN_USE,
-	}
+	item := sample.ServiceItem(subsidy, "困难残疾人生活补贴", sample.ServiceHall)
 	for _, code := range slices.Sorted(maps.Keys(evidence)) {
-		item.Materials = append(item.Materials, &recordsv1.ItemMaterial{
-			Code: code, Name: "材料甲" + code, Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
-			Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
-			SourceName: "示范市某局", Evidence: []*recordsv1.Evidence{evidence[code]},
-		})
+		item.Materials = append(item.Materials, sample.IssuedMaterial(code, "材料甲"+code, sample.Department{Name: "示范市某局"}, evidence[code]))
 	}
 	return item
 }

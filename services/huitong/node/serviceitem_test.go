@@ -11,19 +11,8 @@ import (
 )
 
 func subsidyItem(evidence ...*recordsv1.Evidence) *recordsv1.ServiceItem {
-	code := sample.CivilAffairs.Code
-	return &recordsv1.ServiceItem{
-		ImplementationCode: code + "0007110040001", BasicCode: "000711004000", Name: "困难残疾人生活补贴", DepartmentCode: code, DepartmentName: sample.CivilAffairs.Name,
-		ServiceObjects: []recordsv1.ServiceObject{recordsv1.ServiceObject_SERVICE_OBJECT_PERSON}, LegalBases: []string{"国发〔2015〕52号"},
-		Steps:      []*recordsv1.ServiceStep{{Name: "受理", Requirement: "核对材料是否齐全", Department: sample.CivilAffairs.Name, Limit: 1}},
-		LegalLimit: 20, PromisedLimit: 10, LimitUnit: recordsv1.LimitUnit_LIMIT_UNIT_WORKING_DAYS, Fee: recordsv1.Fee_FEE_FREE,
-		Contact: "0999-8800001", ComplaintChannel: "12345", Place: "示范市政务服务中心", Hours: "工作日9:00-17:00",
-		Materials: []*recordsv1.ItemMaterial{{
-			Code: "01", Name: "结婚证", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER, Evidence: evidence,
-			Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
-		}},
-		State: recordsv1.ItemState_ITEM_STATE_IN_USE,
-	}
+	return sample.ServiceItem(sample.CivilAffairs.Code+"0007110040001", "困难残疾人生活补贴", sample.CivilAffairs,
+		sample.IssuedMaterial("01", "结婚证", sample.CivilAffairs, evidence...))
 }
 
 // TestAServiceItemIsCheckedAgainstTheCatalogue: its contract alone cannot say
