@@ -57,9 +57,16 @@ func (p *Prepared) Held() []*Material {
 	return held
 }
 
+// Others are the materials that cannot be collected.
+func (p *Prepared) Others() []*Material {
+	return slices.DeleteFunc(slices.Clone(p.Materials), func(m *Material) bool {
+		return m.State == MaterialHeld || m.State == MaterialDisputed
+	})
+}
+
 // Prepare asks which materials of a case's service item the exchange holds about
-// the applicant. Nothing of the records leaves. Show the answer to the applicant
-// before Collect: of each material it says what the copy would show, from whom.
+// the applicant. Nothing of the records leaves: of each material it says which
+// fields the copy would show, from whom. Preview shows what they say.
 //
 // While the exchange cannot be reached the answer is Unknown, and no error.
 func (c *Client) Prepare(ctx context.Context, acting Acting, applicant Subject) (*Prepared, error) {
@@ -74,16 +81,75 @@ func (c *Client) Prepare(ctx context.Context, acting Acting, applicant Subject) 
 	if err != nil {
 		return nil, err
 	}
+	p := &Prepared{Item: resp.GetItem()}
+	return p, c.prepared(p, acting, receipt, entry, resp.GetMaterials())
+}
+
+// prepared takes how materials stand, if their entry says the same.
+func (c *Client) prepared(p *Prepared, acting Acting, receipt *Receipt, entry *ledgerv1.LedgerEntry, materials []*Material) error {
 	prepared := entry.GetPrepared()
-	if prepared.GetConsumer() != c.system || prepared.GetItem() != acting.Purpose || len(prepared.GetMaterials()) != len(resp.GetMaterials()) {
-		return nil, unproven("entry %d is of another preparation", receipt.Index)
+	if prepared.GetConsumer() != c.system || prepared.GetItem() != acting.Purpose || len(prepared.GetMaterials()) != len(materials) {
+		return unproven("entry %d is of another preparation", receipt.Index)
 	}
-	for i, m := range resp.GetMaterials() {
+	for i, m := range materials {
 		if in := prepared.GetMaterials()[i]; in.GetCode() != m.GetCode() || in.GetState() != m.GetState() {
-			return nil, unproven("entry %d says otherwise of material %s", receipt.Index, m.GetCode())
+			return unproven("entry %d says otherwise of material %s", receipt.Index, m.GetCode())
 		}
 	}
-	return &Prepared{Item: resp.GetItem(), Materials: resp.GetMaterials(), Receipt: receipt}, nil
+	p.Materials, p.Receipt = materials, receipt
+	return nil
+}
+
+// Preview is how the materials of a case's service item stand, and what the copies
+// of those that are held would say.
+type Preview struct {
+	Prepared
+	Shown []Shown
+}
+
+// Shown is a record as a copy would show it: to be looked at, and not to be used.
+type Shown struct {
+	// Material is the code of the material that it stands in for.
+	Material string
+	Name     string
+	Record   Record
+	Grade    string
+	// Receipt is of the entry that says that this was allowed to be shown.
+	Receipt *Receipt
+}
+
+// Preview asks what Prepare does, and for what the copies would say. Show that to the
+// applicant, who then agrees to their use or declines; Collect fetches the copies.
+// Each record that comes is an entry in the ledger.
+func (c *Client) Preview(ctx context.Context, acting Acting, applicant Subject) (*Preview, error) {
+	resp, err := c.reuse().Preview(ctx, &exchangev1.PreviewRequest{Acting: acting.message(), Subject: applicant.message()})
+	if err != nil {
+		return nil, fault.FromStatus(err)
+	}
+	out, proof := &Preview{}, &rangeProof{message: resp.GetProof()}
+	for _, in := range resp.GetPreviews() {
+		one := Shown{Material: in.GetCode(), Name: in.GetName(), Grade: in.GetGrade()}
+		queried, err := c.copied(ctx, &one.Record, &one.Receipt, acting, in, proof)
+		if err != nil {
+			return nil, err
+		}
+		if !queried.GetPreview() {
+			return nil, unproven("entry %d is of no preview", one.Receipt.Index)
+		}
+		out.Shown = append(out.Shown, one)
+	}
+	receipt, entry, err := c.proven(ctx, resp.GetReceipt(), proof)
+	if err != nil {
+		return nil, err
+	}
+	if n := entry.GetPrepared().GetPreviews(); int(n) != len(out.Shown) {
+		return nil, unproven("entry %d is of %d previews, and %d came", receipt.Index, n, len(out.Shown))
+	}
+	if err := c.prepared(&out.Prepared, acting, receipt, entry, resp.GetMaterials()); err != nil {
+		return nil, err
+	}
+	out.Item = resp.GetItem()
+	return out, c.log.checkRange(proof)
 }
 
 // Collect asks for copies of the materials that are held.
@@ -147,30 +213,47 @@ func (c *Client) Collect(ctx context.Context, q Collect) (*Collected, error) {
 	return out, c.collected(ctx, &q, out, resp, proof)
 }
 
-// copyOf checks one copy: its record against what was published, and its entry
-// against the copy.
 func (c *Client) copyOf(ctx context.Context, q *Collect, in *exchangev1.CollectedMaterial, proof *rangeProof) (*Copy, error) {
 	one := &Copy{Material: in.GetCode(), Name: in.GetName(), Grade: in.GetGrade(), Annotation: in.GetAnnotation()}
-	readRecord(&one.Record, in.GetRecord())
-	if err := one.Record.check(); err != nil {
+	queried, err := c.copied(ctx, &one.Record, &one.Receipt, q.Acting, in, proof)
+	if err != nil {
 		return nil, err
 	}
-	receipt, entry, err := c.proven(ctx, in.GetReceipt(), proof)
+	if queried.GetPreview() {
+		return nil, unproven("entry %d is of a preview", one.Receipt.Index)
+	}
+	one.UsableUntil = time.UnixMicro(queried.GetUsableUntilUs())
+	return one, nil
+}
+
+// copied takes what came for a material, if it is what was published and its entry
+// is of it.
+func (c *Client) copied(ctx context.Context, record *Record, receipt **Receipt, acting Acting, in copyMessage, proof *rangeProof) (*ledgerv1.RecordsQueried, error) {
+	readRecord(record, in.GetRecord())
+	if err := record.check(); err != nil {
+		return nil, err
+	}
+	of, entry, err := c.proven(ctx, in.GetReceipt(), proof)
 	if err != nil {
 		return nil, err
 	}
 	queried := entry.GetQueried()
-	if queried.GetConsumer() != c.system || queried.GetTopic() != one.Record.Topic || queried.GetPurpose() != q.Acting.Purpose || queried.GetMaterial() != one.Material {
-		return nil, unproven("entry %d is of another copy", receipt.Index)
+	if queried.GetConsumer() != c.system || queried.GetTopic() != record.Topic || queried.GetPurpose() != acting.Purpose || queried.GetMaterial() != in.GetCode() {
+		return nil, unproven("entry %d is of another copy", of.Index)
 	}
+	*receipt = of
 	// A record that has changed since comes as a notice, which the entry is not of.
-	if !receipt.Repeat || !one.Record.Notice && !one.Record.Erased {
-		if err := covers(queried.GetRecords(), queried.GetDetailsRoot(), [][verify.HashSize]byte{detailHash(in.GetRecord(), 0, 0)}); err != nil {
-			return nil, err
-		}
+	if of.Repeat && (record.Notice || record.Erased) {
+		return queried, nil
 	}
-	one.Receipt, one.UsableUntil = receipt, time.UnixMicro(queried.GetUsableUntilUs())
-	return one, nil
+	return queried, covers(queried.GetRecords(), queried.GetDetailsRoot(), [][verify.HashSize]byte{detailHash(in.GetRecord(), 0, 0)})
+}
+
+// copyMessage is what a record of a material comes in.
+type copyMessage interface {
+	GetCode() string
+	GetRecord() *exchangev1.ReleasedRecord
+	GetReceipt() *exchangev1.Receipt
 }
 
 // proven gives the receipt of an entry: a new one takes its place in the proof of

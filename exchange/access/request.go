@@ -31,6 +31,9 @@ const (
 	Check Action = "check"
 	// Prepare asks which materials of a case's service item the exchange holds.
 	Prepare Action = "prepare"
+	// Preview shows what the copies would say; each record shown is a query by
+	// itself beside it.
+	Preview Action = "preview"
 	// Collect releases copies of them; each copy is a query by itself beside it.
 	Collect Action = "collect"
 	// Submit enters a material that the applicant of a case submitted.

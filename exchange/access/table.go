@@ -52,7 +52,7 @@ var (
 	forCase    = append([]Action{Query, Check}, materials...)
 	byOfficial = append([]Action{Peek}, forCase...)
 	// materials are those on the materials of a service item; they name no topic.
-	materials = []Action{Prepare, Collect, Submit}
+	materials = []Action{Prepare, Preview, Collect, Submit}
 	// byGrant are those for a case that a grant can serve.
 	byGrant = []Action{Query, Check}
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/huitong-bus/huitong/exchange/identity"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -44,23 +45,34 @@ type reuseEntries struct {
 	papers      map[string]uint64
 	submissions map[uint64]uint64
 	copies      map[uint64]string // the copies' materials, by their entries
+	previews    map[uint64]bool   // entries of records that were shown, and no preparation behind them yet
 }
 
 func newReuseEntries() *reuseEntries {
 	return &reuseEntries{
 		prepared: map[string]uint64{}, choices: map[string]chosen{}, papers: map[string]uint64{},
-		submissions: map[uint64]uint64{}, copies: map[uint64]string{},
+		submissions: map[uint64]uint64{}, copies: map[uint64]string{}, previews: map[uint64]bool{},
 	}
 }
 
 // take takes an entry on materials, with its opening.
-func (k *reuseEntries) take(keys tokens, e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) {
-	if q := e.GetQueried(); q.GetMaterial() != "" {
+func (k *reuseEntries) take(keys tokens, e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) error {
+	switch q := e.GetQueried(); {
+	case q.GetPreview():
+		k.previews[e.Index] = true
+	case q.GetMaterial() != "":
 		k.copies[e.Index] = q.Material
+	}
+	shown := uint64(e.GetPrepared().GetPreviews())
+	for at := e.Index - min(shown, e.Index); at < e.Index; at++ {
+		if !k.previews[at] {
+			return fmt.Errorf("entry %d is no preview of this preparation", at)
+		}
+		delete(k.previews, at)
 	}
 	m := materialsOf(e)
 	if m == nil || o.Subject == nil {
-		return
+		return nil
 	}
 	of := string(keys.Token(identity.TokenCase, participantOf(m.GetConsumer()), o.CaseNumber)) +
 		string(keys.Token(identity.TokenSubject, o.Subject.Type, o.Subject.Number))
@@ -78,6 +90,7 @@ func (k *reuseEntries) take(keys tokens, e *ledgerv1.LedgerEntry, o *ledgerv1.Re
 			k.papers[of+paper.Material] = e.Index
 		}
 	}
+	return nil
 }
 
 // collected takes the choices that a collection made: of the materials that were
@@ -114,6 +127,9 @@ type tokens interface {
 func (c *checker) checkReuse(ctx context.Context) error {
 	if err := c.checkChoices(ctx); err != nil {
 		return err
+	}
+	for at := range c.reuse.previews {
+		return wrong("ledger", at, "a record was shown, and no preparation stands behind it")
 	}
 	err := c.checkIndexed(ctx, "preparations", "SELECT case_token, subject_token, '', idx FROM preparations ORDER BY case_token, subject_token", c.reuse.prepared)
 	if err != nil {

@@ -158,7 +158,9 @@ func (c *checker) checkOpening(ctx context.Context, r *row) error {
 	if err := errors.Join(c.agreement(r.entry, opening), c.enrolments.change(c.keys, r.entry, opening)); err != nil {
 		return wrong("ledger", r.index, "%v", err)
 	}
-	c.reuse.take(c.keys, r.entry, opening)
+	if err := c.reuse.take(c.keys, r.entry, opening); err != nil {
+		return wrong("ledger", r.index, "%v", err)
+	}
 	return c.checkAsked(ctx, r, opening)
 }
 

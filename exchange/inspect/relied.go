@@ -27,10 +27,11 @@ func ends(op ledgerv1.Operation) bool {
 }
 
 // relied takes the versions that a query or a check looked at. A version of which
-// nothing left, such as that of an erased record, is none.
+// nothing left, such as that of an erased record, is none; nor is one that was only
+// shown to the applicant before collecting.
 func (b *batch) relied(index uint64, e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) {
 	queried := e.GetQueried() != nil
-	if !queried && e.GetChecked() == nil {
+	if !queried && e.GetChecked() == nil || e.GetQueried().GetPreview() {
 		return
 	}
 	for _, raw := range o.Details {

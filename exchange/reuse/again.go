@@ -26,6 +26,9 @@ type choice struct {
 	first  uint64 // entry of the first copy
 }
 
+// declined is false for what nobody chose yet.
+func (c choice) declined() bool { return c.idx > 0 && c.copies == 0 }
+
 func (r *Reuse) choices(ctx context.Context, tx store.Tx, a *assessment) (map[string]choice, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT material, idx, copies, first FROM choices WHERE case_token = $1 AND subject_token = $2",
 		a.of.Token, r.Queries.Cases.SubjectToken(a.subject))

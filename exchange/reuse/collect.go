@@ -52,11 +52,14 @@ func (a *assessment) declines(codes []string) error {
 		if i < 0 {
 			return fault.Field("declined", "material.unknown", "the service item has no material of a code that is declined; name codes of the item")
 		}
-		m := a.materials[i]
-		m.state, m.source, m.found = wasDeclined, nil, nil
-		m.rule, m.reason, m.next = "", "the applicant does not want it to be used", submitTo(m.ItemMaterial)
+		a.materials[i].decline()
 	}
 	return nil
+}
+
+func (m *material) decline() {
+	m.state, m.source, m.found = wasDeclined, nil, nil
+	m.rule, m.reason, m.next = "", "the applicant does not want it to be used", submitTo(m.ItemMaterial)
 }
 
 // collect releases what has no choice yet, and gives once more what was released
@@ -106,11 +109,12 @@ func (a *assessment) newlyDeclined(chosen map[string]choice) bool {
 	})
 }
 
-// binding makes the copies of one collection.
+// binding makes the copies of one collection, or what a preview shows of them.
 type binding struct {
 	r       *Reuse
 	a       *assessment
 	json    bool
+	preview bool
 	until   time.Time
 	copies  []*exchangev1.CollectedMaterial
 	entries []journal.Entry
@@ -170,7 +174,10 @@ func (b *binding) entry(m *material, f found, batch *release.Batch, until time.T
 	q := &ledgerv1.RecordsQueried{
 		Topic: d.Topic, Provider: d.Provider, Consumer: request.Caller.System, Purpose: request.Purpose, Policy: d.Policy,
 		PersonCommitment: who.person, CaseCommitment: who.number, SubjectCommitment: subject[:],
-		Records: 1, DetailsRoot: batch.Root(), Material: m.Code, UsableUntilUs: until.UnixMicro(),
+		Records: 1, DetailsRoot: batch.Root(), Material: m.Code, Preview: b.preview,
+	}
+	if !b.preview {
+		q.UsableUntilUs = until.UnixMicro()
 	}
 	if d.Grant != nil {
 		q.Grant, q.GrantVersion = d.Grant.ID, d.Grant.Version

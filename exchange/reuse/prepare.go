@@ -3,6 +3,8 @@ package reuse
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -25,44 +27,56 @@ func (r *Reuse) Prepare(ctx context.Context, caller *identity.Caller, req *excha
 		if err != nil {
 			return err
 		}
-		answer, err = r.enterPrepared(ctx, a)
-		return err
+		commit, err := r.enterPrepared(ctx, &binding{r: r, a: a})
+		if err != nil {
+			return err
+		}
+		answer = &exchangev1.PrepareResponse{
+			Item: a.item.version(), Materials: r.showAll(a), Proof: commit.Proof, Receipt: receipt(commit, 0),
+		}
+		return nil
 	})
 	return answer, err
 }
 
-func (r *Reuse) enterPrepared(ctx context.Context, a *assessment) (*exchangev1.PrepareResponse, error) {
+// enterPrepared enters what is shown of a preparation's records, and behind it the
+// preparation.
+func (r *Reuse) enterPrepared(ctx context.Context, shown *binding) (*journal.Commit, error) {
+	a := shown.a
 	who, err := a.commitments()
 	if err != nil {
 		return nil, err
 	}
 	prepared := &ledgerv1.MaterialsPrepared{
 		Consumer: a.allowed.Request.Caller.System, Item: a.item.ImplementationCode, ItemIndex: a.item.index, Materials: a.outcomes(),
-		PersonCommitment: who.person, CaseCommitment: who.number, SubjectCommitment: who.subject,
+		PersonCommitment: who.person, CaseCommitment: who.number, SubjectCommitment: who.subject, Previews: uint32(len(shown.entries)),
 	}
-	entry := a.entry(&ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Prepared{Prepared: prepared}}, who)
-	call := r.Policy.Call([]access.Allowed{a.allowed}, []journal.Entry{entry}, func(ctx context.Context, tx store.Tx, slot journal.Slot) error {
-		again, err := r.preparedBefore(ctx, tx, a, slot)
+	entries := append(slices.Clone(shown.entries), a.entry(&ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Prepared{Prepared: prepared}}, who))
+	all := append([]access.Allowed{a.allowed}, shown.allowed...)
+	call := r.Policy.Call(all, entries, func(ctx context.Context, tx store.Tx, slot journal.Slot) error {
+		if err := shown.notDeclined(ctx, tx); err != nil {
+			return err
+		}
+		again, err := r.preparedBefore(ctx, tx, a, slot.Index+uint64(len(shown.entries)))
 		prepared.Again = again
 		return err
 	})
 	// A crash before this is committed leaves nothing, and nothing was told.
 	commit, err := r.Queries.Journal.Submit(ctx, call)
-	if err != nil {
+	switch {
+	case errors.Is(err, errChosen):
+		return nil, errChosen
+	case err != nil:
 		return nil, r.Queries.Denied(ctx, a.allowed.Request, a.allowed.Decision, err)
 	}
-	answer := &exchangev1.PrepareResponse{Item: a.item.version(), Proof: commit.Proof, Receipt: receipt(commit, 0)}
-	for _, m := range a.materials {
-		answer.Materials = append(answer.Materials, r.show(m))
-	}
-	return answer, nil
+	return commit, nil
 }
 
 // preparedBefore says whether the case was prepared for the subject before, and
 // remembers that it is now.
-func (r *Reuse) preparedBefore(ctx context.Context, tx store.Tx, a *assessment, slot journal.Slot) (bool, error) {
+func (r *Reuse) preparedBefore(ctx context.Context, tx store.Tx, a *assessment, index uint64) (bool, error) {
 	result, err := tx.ExecContext(ctx, "INSERT INTO preparations (case_token, subject_token, idx) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-		a.of.Token, r.Queries.Cases.SubjectToken(a.subject), int64(slot.Index))
+		a.of.Token, r.Queries.Cases.SubjectToken(a.subject), int64(index))
 	if err != nil {
 		return false, err
 	}
@@ -110,6 +124,14 @@ func (a *assessment) entry(leaf *ledgerv1.LedgerEntry, who *committed) journal.E
 		Leaf:    leaf,
 		Opening: &ledgerv1.ReadOpening{Secret: who.secret, Person: request.Person, CaseNumber: request.Case, Subject: a.subject},
 	}
+}
+
+func (r *Reuse) showAll(a *assessment) []*exchangev1.PreparedMaterial {
+	var all []*exchangev1.PreparedMaterial
+	for _, m := range a.materials {
+		all = append(all, r.show(m))
+	}
+	return all
 }
 
 // show tells how a material stands.

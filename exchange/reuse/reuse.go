@@ -4,8 +4,8 @@
 //
 // The way of a case: prepare (prepare.go) assesses each material (assess.go)
 // against the records that the item names as its evidence (evidence.go), and
-// enters what it found; nothing of the records leaves. Collect (collect.go)
-// assesses anew and releases one annotated copy a record, each a query of its own
+// enters what it found; nothing of the records leaves. Preview (preview.go) does the
+// same and shows the records to the applicant. Collect (collect.go) assesses anew and releases one annotated copy a record, each a query of its own
 // in the ledger, and the collection as one entry behind them. What is not held is
 // submitted once (submit.go) and is then a record like any other, bound to the
 // item that it was submitted for. Papers that a counter had to accept while the

@@ -18,6 +18,11 @@ func (s *ReuseService) Prepare(ctx context.Context, r *exchangev1.PrepareRequest
 	return s.Reuse.Prepare(ctx, CallerOf(ctx), r)
 }
 
+// Preview implements the service.
+func (s *ReuseService) Preview(ctx context.Context, r *exchangev1.PreviewRequest) (*exchangev1.PreviewResponse, error) {
+	return s.Reuse.Preview(ctx, CallerOf(ctx), r)
+}
+
 // Collect implements the service.
 func (s *ReuseService) Collect(ctx context.Context, r *exchangev1.CollectRequest) (*exchangev1.CollectResponse, error) {
 	return s.Reuse.Collect(ctx, CallerOf(ctx), r)

@@ -22,7 +22,7 @@ func caseService(c *sdk.Client) accessv1.CaseServiceClient {
 func (a *app) caseCommand() *cobra.Command {
 	return noun("case", "Open and close the applications for which records are read, and see to their materials",
 		a.caseOpen(), a.caseClose(), a.caseList(), a.caseShow(),
-		a.casePrepare(), a.caseCollect(), a.caseSubmit(), a.casePapers())
+		a.casePrepare(), a.casePreview(), a.caseCollect(), a.caseSubmit(), a.casePapers())
 }
 
 func (a *app) caseOpen() *cobra.Command {

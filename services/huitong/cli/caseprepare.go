@@ -84,7 +84,7 @@ func (a *app) casePrepare() *cobra.Command {
 		Use: "prepare NUMBER --person REFERENCE", Short: "Say which materials of the case's item need not be brought",
 		Long: `Says of each material of the case's service item whether the exchange holds what
 stands in for it, and what to do where it does not. Nothing of the records leaves.
-Show the applicant what the copies would show, then collect.`,
+Show the applicant what the copies would say (huitong case preview), then collect.`,
 		Example: `  huitong case prepare SF-2026-000042 --person clerk-017
   huitong case prepare SF-2026-000042 --subject 111:999999199001010016 --person clerk-017`,
 		Args: cobra.ExactArgs(1),

@@ -147,7 +147,7 @@ func what(e *ledgerv1.LedgerEntry) string {
 		r := b.Refused
 		return fmt.Sprintf("%s%s, %s (%d times)", r.GetAction(), prefix(" on ", r.GetTopic()), r.GetRule(), r.GetCount())
 	case *ledgerv1.LedgerEntry_Queried:
-		return fmt.Sprintf("%d records of %s for %s", b.Queried.GetRecords(), b.Queried.GetTopic(), b.Queried.GetPurpose())
+		return fmt.Sprintf("%d records of %s for %s%s", b.Queried.GetRecords(), b.Queried.GetTopic(), b.Queried.GetPurpose(), yesNo(b.Queried.GetPreview(), ", shown as a preview", ""))
 	case *ledgerv1.LedgerEntry_Changed:
 		c := b.Changed
 		return fmt.Sprintf("%s %s: %s%s", c.GetObject(), c.GetId(), c.GetChange(), prefix(", ", c.GetReason()))

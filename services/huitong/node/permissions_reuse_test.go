@@ -22,6 +22,9 @@ func (p *permissions) reuseRows() []matrixRow {
 			return tried(c.Prepare(ctx, &exchangev1.PrepareRequest{Acting: asked, Subject: subject}))
 		}, "exchange.Prepare"),
 		ask(func(ctx context.Context, c clientsOf) error {
+			return tried(c.Preview(ctx, &exchangev1.PreviewRequest{Acting: asked, Subject: subject}))
+		}, "exchange.Preview"),
+		ask(func(ctx context.Context, c clientsOf) error {
 			return tried(c.Collect(ctx, &exchangev1.CollectRequest{Acting: asked, Subject: subject}))
 		}, "exchange.Collect"),
 		ask(func(ctx context.Context, c clientsOf) error {

@@ -396,6 +396,225 @@ func (x *PreparedMaterial) GetDisputed() bool {
 	return false
 }
 
+type PreviewRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Acting  *Acting                `protobuf:"bytes,1,opt,name=acting,proto3" json:"acting,omitempty"`
+	Subject *v1.Subject            `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Send payloads as protobuf-JSON too.
+	Json          bool `protobuf:"varint,3,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRequest) Reset() {
+	*x = PreviewRequest{}
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRequest) ProtoMessage() {}
+
+func (x *PreviewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRequest.ProtoReflect.Descriptor instead.
+func (*PreviewRequest) Descriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PreviewRequest) GetActing() *Acting {
+	if x != nil {
+		return x.Acting
+	}
+	return nil
+}
+
+func (x *PreviewRequest) GetSubject() *v1.Subject {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+func (x *PreviewRequest) GetJson() bool {
+	if x != nil {
+		return x.Json
+	}
+	return false
+}
+
+type PreviewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Item  *ItemVersion           `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// How all materials stand, in the order of the item.
+	Materials []*PreparedMaterial `protobuf:"bytes,2,rep,name=materials,proto3" json:"materials,omitempty"`
+	// The records of those that are held, in the same order.
+	Previews []*PreviewedMaterial `protobuf:"bytes,3,rep,name=previews,proto3" json:"previews,omitempty"`
+	// The entry of the preparation. Those of the previews stand before it, without
+	// a gap, in the order of the previews.
+	Receipt *Receipt `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// Proves all of these entries.
+	Proof         *RangeProof `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewResponse) Reset() {
+	*x = PreviewResponse{}
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewResponse) ProtoMessage() {}
+
+func (x *PreviewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewResponse.ProtoReflect.Descriptor instead.
+func (*PreviewResponse) Descriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PreviewResponse) GetItem() *ItemVersion {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetMaterials() []*PreparedMaterial {
+	if x != nil {
+		return x.Materials
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetPreviews() []*PreviewedMaterial {
+	if x != nil {
+		return x.Previews
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *PreviewResponse) GetProof() *RangeProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// PreviewedMaterial is what a copy would say, to be looked at and not to be used.
+type PreviewedMaterial struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Record        *ReleasedRecord        `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`
+	Receipt       *Receipt               `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	Grade         string                 `protobuf:"bytes,5,opt,name=grade,proto3" json:"grade,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewedMaterial) Reset() {
+	*x = PreviewedMaterial{}
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewedMaterial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewedMaterial) ProtoMessage() {}
+
+func (x *PreviewedMaterial) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewedMaterial.ProtoReflect.Descriptor instead.
+func (*PreviewedMaterial) Descriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PreviewedMaterial) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *PreviewedMaterial) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PreviewedMaterial) GetRecord() *ReleasedRecord {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *PreviewedMaterial) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *PreviewedMaterial) GetGrade() string {
+	if x != nil {
+		return x.Grade
+	}
+	return ""
+}
+
 type CollectRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Acting  *Acting                `protobuf:"bytes,1,opt,name=acting,proto3" json:"acting,omitempty"`
@@ -410,7 +629,7 @@ type CollectRequest struct {
 
 func (x *CollectRequest) Reset() {
 	*x = CollectRequest{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[4]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +641,7 @@ func (x *CollectRequest) String() string {
 func (*CollectRequest) ProtoMessage() {}
 
 func (x *CollectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[4]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +654,7 @@ func (x *CollectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectRequest.ProtoReflect.Descriptor instead.
 func (*CollectRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{4}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CollectRequest) GetActing() *Acting {
@@ -489,7 +708,7 @@ type CollectResponse struct {
 
 func (x *CollectResponse) Reset() {
 	*x = CollectResponse{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[5]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +720,7 @@ func (x *CollectResponse) String() string {
 func (*CollectResponse) ProtoMessage() {}
 
 func (x *CollectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[5]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +733,7 @@ func (x *CollectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectResponse.ProtoReflect.Descriptor instead.
 func (*CollectResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{5}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CollectResponse) GetItem() *ItemVersion {
@@ -583,7 +802,7 @@ type CollectedMaterial struct {
 
 func (x *CollectedMaterial) Reset() {
 	*x = CollectedMaterial{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[6]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +814,7 @@ func (x *CollectedMaterial) String() string {
 func (*CollectedMaterial) ProtoMessage() {}
 
 func (x *CollectedMaterial) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[6]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +827,7 @@ func (x *CollectedMaterial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectedMaterial.ProtoReflect.Descriptor instead.
 func (*CollectedMaterial) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{6}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CollectedMaterial) GetCode() string {
@@ -669,7 +888,7 @@ type SubmitRequest struct {
 
 func (x *SubmitRequest) Reset() {
 	*x = SubmitRequest{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[7]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +900,7 @@ func (x *SubmitRequest) String() string {
 func (*SubmitRequest) ProtoMessage() {}
 
 func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[7]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +913,7 @@ func (x *SubmitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitRequest.ProtoReflect.Descriptor instead.
 func (*SubmitRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{7}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubmitRequest) GetActing() *Acting {
@@ -729,7 +948,7 @@ type SubmitResponse struct {
 
 func (x *SubmitResponse) Reset() {
 	*x = SubmitResponse{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[8]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +960,7 @@ func (x *SubmitResponse) String() string {
 func (*SubmitResponse) ProtoMessage() {}
 
 func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[8]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +973,7 @@ func (x *SubmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitResponse.ProtoReflect.Descriptor instead.
 func (*SubmitResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{8}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitResponse) GetReceipt() *Receipt {
@@ -790,7 +1009,7 @@ type ReportPapersRequest struct {
 
 func (x *ReportPapersRequest) Reset() {
 	*x = ReportPapersRequest{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[9]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +1021,7 @@ func (x *ReportPapersRequest) String() string {
 func (*ReportPapersRequest) ProtoMessage() {}
 
 func (x *ReportPapersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[9]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +1034,7 @@ func (x *ReportPapersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportPapersRequest.ProtoReflect.Descriptor instead.
 func (*ReportPapersRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{9}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReportPapersRequest) GetActing() *Acting {
@@ -851,7 +1070,7 @@ type ReportPapersResponse struct {
 
 func (x *ReportPapersResponse) Reset() {
 	*x = ReportPapersResponse{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[10]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -863,7 +1082,7 @@ func (x *ReportPapersResponse) String() string {
 func (*ReportPapersResponse) ProtoMessage() {}
 
 func (x *ReportPapersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[10]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -876,7 +1095,7 @@ func (x *ReportPapersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportPapersResponse.ProtoReflect.Descriptor instead.
 func (*ReportPapersResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{10}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReportPapersResponse) GetAvoidable() []string {
@@ -914,7 +1133,7 @@ type GetReuseStatisticsRequest struct {
 
 func (x *GetReuseStatisticsRequest) Reset() {
 	*x = GetReuseStatisticsRequest{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[11]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1145,7 @@ func (x *GetReuseStatisticsRequest) String() string {
 func (*GetReuseStatisticsRequest) ProtoMessage() {}
 
 func (x *GetReuseStatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[11]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1158,7 @@ func (x *GetReuseStatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReuseStatisticsRequest.ProtoReflect.Descriptor instead.
 func (*GetReuseStatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{11}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetReuseStatisticsRequest) GetFrom() string {
@@ -979,7 +1198,7 @@ type GetReuseStatisticsResponse struct {
 
 func (x *GetReuseStatisticsResponse) Reset() {
 	*x = GetReuseStatisticsResponse{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[12]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1210,7 @@ func (x *GetReuseStatisticsResponse) String() string {
 func (*GetReuseStatisticsResponse) ProtoMessage() {}
 
 func (x *GetReuseStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[12]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1223,7 @@ func (x *GetReuseStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReuseStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*GetReuseStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{12}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetReuseStatisticsResponse) GetCounts() []*ReuseCount {
@@ -1039,7 +1258,7 @@ type ReuseCount struct {
 
 func (x *ReuseCount) Reset() {
 	*x = ReuseCount{}
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[13]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1270,7 @@ func (x *ReuseCount) String() string {
 func (*ReuseCount) ProtoMessage() {}
 
 func (x *ReuseCount) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[13]
+	mi := &file_huitong_exchange_v1_reuse_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1283,7 @@ func (x *ReuseCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReuseCount.ProtoReflect.Descriptor instead.
 func (*ReuseCount) Descriptor() ([]byte, []int) {
-	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{13}
+	return file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReuseCount) GetDay() string {
@@ -1180,7 +1399,23 @@ const file_huitong_exchange_v1_reuse_service_proto_rawDesc = "" +
 	"\tnext_step\x18\f \x01(\tR\bnextStep\x12\x16\n" +
 	"\x06issuer\x18\r \x01(\tR\x06issuer\x12\x14\n" +
 	"\x05shows\x18\x0e \x03(\tR\x05shows\x12\x1a\n" +
-	"\bdisputed\x18\x0f \x01(\bR\bdisputed\"\xab\x01\n" +
+	"\bdisputed\x18\x0f \x01(\bR\bdisputed\"\x8f\x01\n" +
+	"\x0ePreviewRequest\x123\n" +
+	"\x06acting\x18\x01 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\x124\n" +
+	"\asubject\x18\x02 \x01(\v2\x1a.huitong.ledger.v1.SubjectR\asubject\x12\x12\n" +
+	"\x04json\x18\x03 \x01(\bR\x04json\"\xbf\x02\n" +
+	"\x0fPreviewResponse\x124\n" +
+	"\x04item\x18\x01 \x01(\v2 .huitong.exchange.v1.ItemVersionR\x04item\x12C\n" +
+	"\tmaterials\x18\x02 \x03(\v2%.huitong.exchange.v1.PreparedMaterialR\tmaterials\x12B\n" +
+	"\bpreviews\x18\x03 \x03(\v2&.huitong.exchange.v1.PreviewedMaterialR\bpreviews\x126\n" +
+	"\areceipt\x18\x04 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\x125\n" +
+	"\x05proof\x18\x05 \x01(\v2\x1f.huitong.exchange.v1.RangeProofR\x05proof\"\xc6\x01\n" +
+	"\x11PreviewedMaterial\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
+	"\x06record\x18\x03 \x01(\v2#.huitong.exchange.v1.ReleasedRecordR\x06record\x126\n" +
+	"\areceipt\x18\x04 \x01(\v2\x1c.huitong.exchange.v1.ReceiptR\areceipt\x12\x14\n" +
+	"\x05grade\x18\x05 \x01(\tR\x05grade\"\xab\x01\n" +
 	"\x0eCollectRequest\x123\n" +
 	"\x06acting\x18\x01 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\x124\n" +
 	"\asubject\x18\x02 \x01(\v2\x1a.huitong.ledger.v1.SubjectR\asubject\x12\x1a\n" +
@@ -1243,9 +1478,10 @@ const file_huitong_exchange_v1_reuse_service_proto_rawDesc = "" +
 	"\tsubmitted\x18\t \x01(\x04R\tsubmitted\x12\x16\n" +
 	"\x06papers\x18\n" +
 	" \x01(\x04R\x06papers\x12\x1c\n" +
-	"\tavoidable\x18\v \x01(\x04R\tavoidable2\xe9\x03\n" +
+	"\tavoidable\x18\v \x01(\x04R\tavoidable2\xbf\x04\n" +
 	"\fReuseService\x12T\n" +
 	"\aPrepare\x12#.huitong.exchange.v1.PrepareRequest\x1a$.huitong.exchange.v1.PrepareResponse\x12T\n" +
+	"\aPreview\x12#.huitong.exchange.v1.PreviewRequest\x1a$.huitong.exchange.v1.PreviewResponse\x12T\n" +
 	"\aCollect\x12#.huitong.exchange.v1.CollectRequest\x1a$.huitong.exchange.v1.CollectResponse\x12Q\n" +
 	"\x06Submit\x12\".huitong.exchange.v1.SubmitRequest\x1a#.huitong.exchange.v1.SubmitResponse\x12c\n" +
 	"\fReportPapers\x12(.huitong.exchange.v1.ReportPapersRequest\x1a).huitong.exchange.v1.ReportPapersResponse\x12u\n" +
@@ -1264,76 +1500,90 @@ func file_huitong_exchange_v1_reuse_service_proto_rawDescGZIP() []byte {
 	return file_huitong_exchange_v1_reuse_service_proto_rawDescData
 }
 
-var file_huitong_exchange_v1_reuse_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_huitong_exchange_v1_reuse_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_huitong_exchange_v1_reuse_service_proto_goTypes = []any{
 	(*PrepareRequest)(nil),             // 0: huitong.exchange.v1.PrepareRequest
 	(*PrepareResponse)(nil),            // 1: huitong.exchange.v1.PrepareResponse
 	(*ItemVersion)(nil),                // 2: huitong.exchange.v1.ItemVersion
 	(*PreparedMaterial)(nil),           // 3: huitong.exchange.v1.PreparedMaterial
-	(*CollectRequest)(nil),             // 4: huitong.exchange.v1.CollectRequest
-	(*CollectResponse)(nil),            // 5: huitong.exchange.v1.CollectResponse
-	(*CollectedMaterial)(nil),          // 6: huitong.exchange.v1.CollectedMaterial
-	(*SubmitRequest)(nil),              // 7: huitong.exchange.v1.SubmitRequest
-	(*SubmitResponse)(nil),             // 8: huitong.exchange.v1.SubmitResponse
-	(*ReportPapersRequest)(nil),        // 9: huitong.exchange.v1.ReportPapersRequest
-	(*ReportPapersResponse)(nil),       // 10: huitong.exchange.v1.ReportPapersResponse
-	(*GetReuseStatisticsRequest)(nil),  // 11: huitong.exchange.v1.GetReuseStatisticsRequest
-	(*GetReuseStatisticsResponse)(nil), // 12: huitong.exchange.v1.GetReuseStatisticsResponse
-	(*ReuseCount)(nil),                 // 13: huitong.exchange.v1.ReuseCount
-	(*Acting)(nil),                     // 14: huitong.exchange.v1.Acting
-	(*v1.Subject)(nil),                 // 15: huitong.ledger.v1.Subject
-	(*Receipt)(nil),                    // 16: huitong.exchange.v1.Receipt
-	(*RangeProof)(nil),                 // 17: huitong.exchange.v1.RangeProof
-	(v1.MaterialState)(0),              // 18: huitong.ledger.v1.MaterialState
-	(*timestamppb.Timestamp)(nil),      // 19: google.protobuf.Timestamp
-	(*ReleasedRecord)(nil),             // 20: huitong.exchange.v1.ReleasedRecord
-	(*Publication)(nil),                // 21: huitong.exchange.v1.Publication
-	(*Violation)(nil),                  // 22: huitong.exchange.v1.Violation
+	(*PreviewRequest)(nil),             // 4: huitong.exchange.v1.PreviewRequest
+	(*PreviewResponse)(nil),            // 5: huitong.exchange.v1.PreviewResponse
+	(*PreviewedMaterial)(nil),          // 6: huitong.exchange.v1.PreviewedMaterial
+	(*CollectRequest)(nil),             // 7: huitong.exchange.v1.CollectRequest
+	(*CollectResponse)(nil),            // 8: huitong.exchange.v1.CollectResponse
+	(*CollectedMaterial)(nil),          // 9: huitong.exchange.v1.CollectedMaterial
+	(*SubmitRequest)(nil),              // 10: huitong.exchange.v1.SubmitRequest
+	(*SubmitResponse)(nil),             // 11: huitong.exchange.v1.SubmitResponse
+	(*ReportPapersRequest)(nil),        // 12: huitong.exchange.v1.ReportPapersRequest
+	(*ReportPapersResponse)(nil),       // 13: huitong.exchange.v1.ReportPapersResponse
+	(*GetReuseStatisticsRequest)(nil),  // 14: huitong.exchange.v1.GetReuseStatisticsRequest
+	(*GetReuseStatisticsResponse)(nil), // 15: huitong.exchange.v1.GetReuseStatisticsResponse
+	(*ReuseCount)(nil),                 // 16: huitong.exchange.v1.ReuseCount
+	(*Acting)(nil),                     // 17: huitong.exchange.v1.Acting
+	(*v1.Subject)(nil),                 // 18: huitong.ledger.v1.Subject
+	(*Receipt)(nil),                    // 19: huitong.exchange.v1.Receipt
+	(*RangeProof)(nil),                 // 20: huitong.exchange.v1.RangeProof
+	(v1.MaterialState)(0),              // 21: huitong.ledger.v1.MaterialState
+	(*timestamppb.Timestamp)(nil),      // 22: google.protobuf.Timestamp
+	(*ReleasedRecord)(nil),             // 23: huitong.exchange.v1.ReleasedRecord
+	(*Publication)(nil),                // 24: huitong.exchange.v1.Publication
+	(*Violation)(nil),                  // 25: huitong.exchange.v1.Violation
 }
 var file_huitong_exchange_v1_reuse_service_proto_depIdxs = []int32{
-	14, // 0: huitong.exchange.v1.PrepareRequest.acting:type_name -> huitong.exchange.v1.Acting
-	15, // 1: huitong.exchange.v1.PrepareRequest.subject:type_name -> huitong.ledger.v1.Subject
+	17, // 0: huitong.exchange.v1.PrepareRequest.acting:type_name -> huitong.exchange.v1.Acting
+	18, // 1: huitong.exchange.v1.PrepareRequest.subject:type_name -> huitong.ledger.v1.Subject
 	2,  // 2: huitong.exchange.v1.PrepareResponse.item:type_name -> huitong.exchange.v1.ItemVersion
 	3,  // 3: huitong.exchange.v1.PrepareResponse.materials:type_name -> huitong.exchange.v1.PreparedMaterial
-	16, // 4: huitong.exchange.v1.PrepareResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	17, // 5: huitong.exchange.v1.PrepareResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	18, // 6: huitong.exchange.v1.PreparedMaterial.state:type_name -> huitong.ledger.v1.MaterialState
-	19, // 7: huitong.exchange.v1.PreparedMaterial.since:type_name -> google.protobuf.Timestamp
-	14, // 8: huitong.exchange.v1.CollectRequest.acting:type_name -> huitong.exchange.v1.Acting
-	15, // 9: huitong.exchange.v1.CollectRequest.subject:type_name -> huitong.ledger.v1.Subject
-	2,  // 10: huitong.exchange.v1.CollectResponse.item:type_name -> huitong.exchange.v1.ItemVersion
-	6,  // 11: huitong.exchange.v1.CollectResponse.copies:type_name -> huitong.exchange.v1.CollectedMaterial
-	3,  // 12: huitong.exchange.v1.CollectResponse.others:type_name -> huitong.exchange.v1.PreparedMaterial
-	16, // 13: huitong.exchange.v1.CollectResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	17, // 14: huitong.exchange.v1.CollectResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	19, // 15: huitong.exchange.v1.CollectResponse.usable_until:type_name -> google.protobuf.Timestamp
-	20, // 16: huitong.exchange.v1.CollectedMaterial.record:type_name -> huitong.exchange.v1.ReleasedRecord
-	16, // 17: huitong.exchange.v1.CollectedMaterial.receipt:type_name -> huitong.exchange.v1.Receipt
-	14, // 18: huitong.exchange.v1.SubmitRequest.acting:type_name -> huitong.exchange.v1.Acting
-	21, // 19: huitong.exchange.v1.SubmitRequest.material:type_name -> huitong.exchange.v1.Publication
-	16, // 20: huitong.exchange.v1.SubmitResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	17, // 21: huitong.exchange.v1.SubmitResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	22, // 22: huitong.exchange.v1.SubmitResponse.warnings:type_name -> huitong.exchange.v1.Violation
-	14, // 23: huitong.exchange.v1.ReportPapersRequest.acting:type_name -> huitong.exchange.v1.Acting
-	15, // 24: huitong.exchange.v1.ReportPapersRequest.subject:type_name -> huitong.ledger.v1.Subject
-	16, // 25: huitong.exchange.v1.ReportPapersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	17, // 26: huitong.exchange.v1.ReportPapersResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	13, // 27: huitong.exchange.v1.GetReuseStatisticsResponse.counts:type_name -> huitong.exchange.v1.ReuseCount
-	0,  // 28: huitong.exchange.v1.ReuseService.Prepare:input_type -> huitong.exchange.v1.PrepareRequest
-	4,  // 29: huitong.exchange.v1.ReuseService.Collect:input_type -> huitong.exchange.v1.CollectRequest
-	7,  // 30: huitong.exchange.v1.ReuseService.Submit:input_type -> huitong.exchange.v1.SubmitRequest
-	9,  // 31: huitong.exchange.v1.ReuseService.ReportPapers:input_type -> huitong.exchange.v1.ReportPapersRequest
-	11, // 32: huitong.exchange.v1.ReuseService.GetReuseStatistics:input_type -> huitong.exchange.v1.GetReuseStatisticsRequest
-	1,  // 33: huitong.exchange.v1.ReuseService.Prepare:output_type -> huitong.exchange.v1.PrepareResponse
-	5,  // 34: huitong.exchange.v1.ReuseService.Collect:output_type -> huitong.exchange.v1.CollectResponse
-	8,  // 35: huitong.exchange.v1.ReuseService.Submit:output_type -> huitong.exchange.v1.SubmitResponse
-	10, // 36: huitong.exchange.v1.ReuseService.ReportPapers:output_type -> huitong.exchange.v1.ReportPapersResponse
-	12, // 37: huitong.exchange.v1.ReuseService.GetReuseStatistics:output_type -> huitong.exchange.v1.GetReuseStatisticsResponse
-	33, // [33:38] is the sub-list for method output_type
-	28, // [28:33] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	19, // 4: huitong.exchange.v1.PrepareResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 5: huitong.exchange.v1.PrepareResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	21, // 6: huitong.exchange.v1.PreparedMaterial.state:type_name -> huitong.ledger.v1.MaterialState
+	22, // 7: huitong.exchange.v1.PreparedMaterial.since:type_name -> google.protobuf.Timestamp
+	17, // 8: huitong.exchange.v1.PreviewRequest.acting:type_name -> huitong.exchange.v1.Acting
+	18, // 9: huitong.exchange.v1.PreviewRequest.subject:type_name -> huitong.ledger.v1.Subject
+	2,  // 10: huitong.exchange.v1.PreviewResponse.item:type_name -> huitong.exchange.v1.ItemVersion
+	3,  // 11: huitong.exchange.v1.PreviewResponse.materials:type_name -> huitong.exchange.v1.PreparedMaterial
+	6,  // 12: huitong.exchange.v1.PreviewResponse.previews:type_name -> huitong.exchange.v1.PreviewedMaterial
+	19, // 13: huitong.exchange.v1.PreviewResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 14: huitong.exchange.v1.PreviewResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	23, // 15: huitong.exchange.v1.PreviewedMaterial.record:type_name -> huitong.exchange.v1.ReleasedRecord
+	19, // 16: huitong.exchange.v1.PreviewedMaterial.receipt:type_name -> huitong.exchange.v1.Receipt
+	17, // 17: huitong.exchange.v1.CollectRequest.acting:type_name -> huitong.exchange.v1.Acting
+	18, // 18: huitong.exchange.v1.CollectRequest.subject:type_name -> huitong.ledger.v1.Subject
+	2,  // 19: huitong.exchange.v1.CollectResponse.item:type_name -> huitong.exchange.v1.ItemVersion
+	9,  // 20: huitong.exchange.v1.CollectResponse.copies:type_name -> huitong.exchange.v1.CollectedMaterial
+	3,  // 21: huitong.exchange.v1.CollectResponse.others:type_name -> huitong.exchange.v1.PreparedMaterial
+	19, // 22: huitong.exchange.v1.CollectResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 23: huitong.exchange.v1.CollectResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	22, // 24: huitong.exchange.v1.CollectResponse.usable_until:type_name -> google.protobuf.Timestamp
+	23, // 25: huitong.exchange.v1.CollectedMaterial.record:type_name -> huitong.exchange.v1.ReleasedRecord
+	19, // 26: huitong.exchange.v1.CollectedMaterial.receipt:type_name -> huitong.exchange.v1.Receipt
+	17, // 27: huitong.exchange.v1.SubmitRequest.acting:type_name -> huitong.exchange.v1.Acting
+	24, // 28: huitong.exchange.v1.SubmitRequest.material:type_name -> huitong.exchange.v1.Publication
+	19, // 29: huitong.exchange.v1.SubmitResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 30: huitong.exchange.v1.SubmitResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	25, // 31: huitong.exchange.v1.SubmitResponse.warnings:type_name -> huitong.exchange.v1.Violation
+	17, // 32: huitong.exchange.v1.ReportPapersRequest.acting:type_name -> huitong.exchange.v1.Acting
+	18, // 33: huitong.exchange.v1.ReportPapersRequest.subject:type_name -> huitong.ledger.v1.Subject
+	19, // 34: huitong.exchange.v1.ReportPapersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 35: huitong.exchange.v1.ReportPapersResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	16, // 36: huitong.exchange.v1.GetReuseStatisticsResponse.counts:type_name -> huitong.exchange.v1.ReuseCount
+	0,  // 37: huitong.exchange.v1.ReuseService.Prepare:input_type -> huitong.exchange.v1.PrepareRequest
+	4,  // 38: huitong.exchange.v1.ReuseService.Preview:input_type -> huitong.exchange.v1.PreviewRequest
+	7,  // 39: huitong.exchange.v1.ReuseService.Collect:input_type -> huitong.exchange.v1.CollectRequest
+	10, // 40: huitong.exchange.v1.ReuseService.Submit:input_type -> huitong.exchange.v1.SubmitRequest
+	12, // 41: huitong.exchange.v1.ReuseService.ReportPapers:input_type -> huitong.exchange.v1.ReportPapersRequest
+	14, // 42: huitong.exchange.v1.ReuseService.GetReuseStatistics:input_type -> huitong.exchange.v1.GetReuseStatisticsRequest
+	1,  // 43: huitong.exchange.v1.ReuseService.Prepare:output_type -> huitong.exchange.v1.PrepareResponse
+	5,  // 44: huitong.exchange.v1.ReuseService.Preview:output_type -> huitong.exchange.v1.PreviewResponse
+	8,  // 45: huitong.exchange.v1.ReuseService.Collect:output_type -> huitong.exchange.v1.CollectResponse
+	11, // 46: huitong.exchange.v1.ReuseService.Submit:output_type -> huitong.exchange.v1.SubmitResponse
+	13, // 47: huitong.exchange.v1.ReuseService.ReportPapers:output_type -> huitong.exchange.v1.ReportPapersResponse
+	15, // 48: huitong.exchange.v1.ReuseService.GetReuseStatistics:output_type -> huitong.exchange.v1.GetReuseStatisticsResponse
+	43, // [43:49] is the sub-list for method output_type
+	37, // [37:43] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_huitong_exchange_v1_reuse_service_proto_init() }
@@ -1348,7 +1598,7 @@ func file_huitong_exchange_v1_reuse_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_exchange_v1_reuse_service_proto_rawDesc), len(file_huitong_exchange_v1_reuse_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ReuseService_Prepare_FullMethodName            = "/huitong.exchange.v1.ReuseService/Prepare"
+	ReuseService_Preview_FullMethodName            = "/huitong.exchange.v1.ReuseService/Preview"
 	ReuseService_Collect_FullMethodName            = "/huitong.exchange.v1.ReuseService/Collect"
 	ReuseService_Submit_FullMethodName             = "/huitong.exchange.v1.ReuseService/Submit"
 	ReuseService_ReportPapers_FullMethodName       = "/huitong.exchange.v1.ReuseService/ReportPapers"
@@ -39,6 +40,11 @@ type ReuseServiceClient interface {
 	// Says of each material of the case's item whether it is held, and what to do
 	// where it is not. Nothing of the records leaves.
 	Prepare(ctx context.Context, in *PrepareRequest, opts ...grpc.CallOption) (*PrepareResponse, error)
+	// Prepares, and shows what the copies of the materials that are held would say:
+	// the records themselves, cut to what is granted, so that the applicant sees
+	// them before agreeing. What is declined for the case is not shown. Each record
+	// shown is an entry; it may not be used, and nobody is taken to rely on it.
+	Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error)
 	// Releases the materials that are held, but for those that the applicant
 	// declined: copies that are bound to purpose, case and a last day. A repeat with
 	// the same choices gives the same copies under the same entries; with other
@@ -68,6 +74,16 @@ func (c *reuseServiceClient) Prepare(ctx context.Context, in *PrepareRequest, op
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PrepareResponse)
 	err := c.cc.Invoke(ctx, ReuseService_Prepare_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *reuseServiceClient) Preview(ctx context.Context, in *PreviewRequest, opts ...grpc.CallOption) (*PreviewResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewResponse)
+	err := c.cc.Invoke(ctx, ReuseService_Preview_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +140,11 @@ type ReuseServiceServer interface {
 	// Says of each material of the case's item whether it is held, and what to do
 	// where it is not. Nothing of the records leaves.
 	Prepare(context.Context, *PrepareRequest) (*PrepareResponse, error)
+	// Prepares, and shows what the copies of the materials that are held would say:
+	// the records themselves, cut to what is granted, so that the applicant sees
+	// them before agreeing. What is declined for the case is not shown. Each record
+	// shown is an entry; it may not be used, and nobody is taken to rely on it.
+	Preview(context.Context, *PreviewRequest) (*PreviewResponse, error)
 	// Releases the materials that are held, but for those that the applicant
 	// declined: copies that are bound to purpose, case and a last day. A repeat with
 	// the same choices gives the same copies under the same entries; with other
@@ -151,6 +172,9 @@ type UnimplementedReuseServiceServer struct{}
 
 func (UnimplementedReuseServiceServer) Prepare(context.Context, *PrepareRequest) (*PrepareResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Prepare not implemented")
+}
+func (UnimplementedReuseServiceServer) Preview(context.Context, *PreviewRequest) (*PreviewResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Preview not implemented")
 }
 func (UnimplementedReuseServiceServer) Collect(context.Context, *CollectRequest) (*CollectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Collect not implemented")
@@ -199,6 +223,24 @@ func _ReuseService_Prepare_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ReuseServiceServer).Prepare(ctx, req.(*PrepareRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ReuseService_Preview_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReuseServiceServer).Preview(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReuseService_Preview_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReuseServiceServer).Preview(ctx, req.(*PreviewRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -285,6 +327,10 @@ var ReuseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Prepare",
 			Handler:    _ReuseService_Prepare_Handler,
+		},
+		{
+			MethodName: "Preview",
+			Handler:    _ReuseService_Preview_Handler,
 		},
 		{
 			MethodName: "Collect",

@@ -1667,6 +1667,9 @@ type RecordsQueried struct {
 	// used, microseconds UTC.
 	Material      string `protobuf:"bytes,16,opt,name=material,proto3" json:"material,omitempty"`
 	UsableUntilUs int64  `protobuf:"varint,17,opt,name=usable_until_us,json=usableUntilUs,proto3" json:"usable_until_us,omitempty"`
+	// The record of a material was shown to the applicant before collecting; it may
+	// not be used.
+	Preview       bool `protobuf:"varint,18,opt,name=preview,proto3" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1818,6 +1821,13 @@ func (x *RecordsQueried) GetUsableUntilUs() int64 {
 		return x.UsableUntilUs
 	}
 	return 0
+}
+
+func (x *RecordsQueried) GetPreview() bool {
+	if x != nil {
+		return x.Preview
+	}
+	return false
 }
 
 // ObjectChanged: the catalogue or a permission changed.
@@ -3990,7 +4000,10 @@ type MaterialsPrepared struct {
 	SubjectCommitment []byte             `protobuf:"bytes,6,opt,name=subject_commitment,json=subjectCommitment,proto3" json:"subject_commitment,omitempty"`
 	Materials         []*MaterialOutcome `protobuf:"bytes,7,rep,name=materials,proto3" json:"materials,omitempty"`
 	// The case was prepared for this subject before.
-	Again         bool `protobuf:"varint,8,opt,name=again,proto3" json:"again,omitempty"`
+	Again bool `protobuf:"varint,8,opt,name=again,proto3" json:"again,omitempty"`
+	// How many records were shown to the applicant with it. Their RecordsQueried
+	// entries stand before this one, without a gap.
+	Previews      uint32 `protobuf:"varint,9,opt,name=previews,proto3" json:"previews,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4079,6 +4092,13 @@ func (x *MaterialsPrepared) GetAgain() bool {
 		return x.Again
 	}
 	return false
+}
+
+func (x *MaterialsPrepared) GetPreviews() uint32 {
+	if x != nil {
+		return x.Previews
+	}
+	return 0
 }
 
 // MaterialsCollected: copies of the materials that the exchange holds were
@@ -4570,7 +4590,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\apurpose\x18\x06 \x01(\tR\apurpose\x12\"\n" +
 	"\fsubscription\x18\a \x01(\tR\fsubscription\x12+\n" +
 	"\x11person_commitment\x18\b \x01(\fR\x10personCommitment\x12'\n" +
-	"\x0fcase_commitment\x18\t \x01(\fR\x0ecaseCommitment\"\xca\x04\n" +
+	"\x0fcase_commitment\x18\t \x01(\fR\x0ecaseCommitment\"\xe4\x04\n" +
 	"\x0eRecordsQueried\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1a\n" +
@@ -4589,7 +4609,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x13consent_commitments\x18\x0e \x03(\fR\x12consentCommitments\x12#\n" +
 	"\x0eas_of_plus_one\x18\x0f \x01(\x04R\vasOfPlusOne\x12\x1a\n" +
 	"\bmaterial\x18\x10 \x01(\tR\bmaterial\x12&\n" +
-	"\x0fusable_until_us\x18\x11 \x01(\x03R\rusableUntilUs\"\xcb\x01\n" +
+	"\x0fusable_until_us\x18\x11 \x01(\x03R\rusableUntilUs\x12\x18\n" +
+	"\apreview\x18\x12 \x01(\bR\apreview\"\xcb\x01\n" +
 	"\rObjectChanged\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -4780,7 +4801,7 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .huitong.ledger.v1.MaterialStateR\x05state\x12\x14\n" +
 	"\x05topic\x18\x03 \x01(\tR\x05topic\x12\x1a\n" +
-	"\bprovider\x18\x04 \x01(\tR\bprovider\"\xbf\x02\n" +
+	"\bprovider\x18\x04 \x01(\tR\bprovider\"\xdb\x02\n" +
 	"\x11MaterialsPrepared\x12\x1a\n" +
 	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
 	"\x04item\x18\x02 \x01(\tR\x04item\x12\x1d\n" +
@@ -4790,7 +4811,8 @@ const file_huitong_ledger_v1_entry_proto_rawDesc = "" +
 	"\x0fcase_commitment\x18\x05 \x01(\fR\x0ecaseCommitment\x12-\n" +
 	"\x12subject_commitment\x18\x06 \x01(\fR\x11subjectCommitment\x12@\n" +
 	"\tmaterials\x18\a \x03(\v2\".huitong.ledger.v1.MaterialOutcomeR\tmaterials\x12\x14\n" +
-	"\x05again\x18\b \x01(\bR\x05again\"\xea\x02\n" +
+	"\x05again\x18\b \x01(\bR\x05again\x12\x1a\n" +
+	"\bpreviews\x18\t \x01(\rR\bpreviews\"\xea\x02\n" +
 	"\x12MaterialsCollected\x12\x1a\n" +
 	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x12\n" +
 	"\x04item\x18\x02 \x01(\tR\x04item\x12\x1d\n" +
