@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +24,7 @@ type settings struct {
 	records  int
 	duration time.Duration
 	output   string
+	profile  string
 }
 
 // table is one of the bench's tables.
@@ -59,6 +63,7 @@ removed afterwards. It needs about 4 GiB there and takes some minutes.`,
 	flags.StringVar(&s.dir, "dir", ".", "directory on the disk to measure")
 	flags.IntVar(&s.records, "records", defaultRecords, "records that are in before the cases are measured")
 	flags.DurationVar(&s.duration, "duration", defaultDuration, "how long each case runs")
+	flags.StringVar(&s.profile, "cpuprofile", "", "file for a profile of the processor over all tables; go tool pprof reads it")
 	flags.StringVarP(&s.output, "output", "o", "table", "table or json")
 	tables := s.tables()
 	for _, t := range tables {
@@ -75,23 +80,49 @@ func (s *settings) command(name, short string, tables []table) *cobra.Command {
 			if err := s.validate(); err != nil {
 				return err
 			}
-			for _, t := range tables {
-				r, err := t.run(c.Context())
-				if err != nil {
-					return fmt.Errorf("%s: %w", t.name, err)
-				}
-				if s.output == "json" {
-					err = r.writeJSON(c.OutOrStdout())
-				} else {
-					err = r.write(c.OutOrStdout())
-				}
-				if err != nil {
-					return err
-				}
+			stop, err := s.startProfile()
+			if err != nil {
+				return err
 			}
-			return nil
+			return errors.Join(s.runTables(c.Context(), c.OutOrStdout(), tables), stop())
 		},
 	}
+}
+
+func (s *settings) runTables(ctx context.Context, out io.Writer, tables []table) error {
+	for _, t := range tables {
+		r, err := t.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+		if s.output == "json" {
+			err = r.writeJSON(out)
+		} else {
+			err = r.write(out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startProfile starts the profile that is asked for; what it gives ends it.
+func (s *settings) startProfile() (stop func() error, err error) {
+	if s.profile == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(s.profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }
 
 func (s *settings) validate() error {
