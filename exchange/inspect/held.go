@@ -21,8 +21,8 @@ const MaxHeld = 256
 
 // HeldAbout gives the records of some topics whose present payload is about a
 // subject, by the numbers of their topics, in two questions however many topics
-// there are. Wait for the head first. It gives MaxHeld of them at most; whole says
-// that these are all.
+// there are. Wait for the head's Published first. It gives MaxHeld of them at most;
+// whole says that these are all.
 func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []byte) (held map[int64][]Held, whole bool, err error) {
 	if len(topics) == 0 {
 		return nil, true, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -24,6 +25,19 @@ type Head struct {
 	Edge       []byte
 	Sequences  []uint64
 	Checkpoint []byte
+	// Published is the size of the ledger as of which every publication in it is
+	// in: whoever looks for records need not wait for what came behind. It is not
+	// stored, and may be larger than need be.
+	Published uint64
+}
+
+// publishedSince takes over from the head before where the publications end, if
+// none has come since.
+func (h *Head) publishedSince(old *Head) {
+	h.Published = h.Size
+	if slices.Equal(h.Sequences, old.Sequences) {
+		h.Published = old.Published
+	}
 }
 
 // ErrEmpty says that the database has no journal yet.

@@ -97,6 +97,7 @@ func Open(ctx context.Context, c Config) (*Journal, error) {
 	if h.Origin != c.Signer.Name() {
 		return nil, errors.New("journal: the checkpoint key is for log " + c.Signer.Name() + ", the database holds " + h.Origin)
 	}
+	h.Published = h.Size
 	j.head.Store(h)
 	running, stop := context.WithCancel(context.Background())
 	j.stop = stop
@@ -227,6 +228,7 @@ func (j *Journal) publishHead(h *Head) {
 		if h.Size < old.Size || h.Size == old.Size && h.Policy <= old.Policy {
 			return
 		}
+		h.publishedSince(old)
 		if j.head.CompareAndSwap(old, h) {
 			break
 		}

@@ -164,7 +164,7 @@ const maxLooks = 16
 // lookAt gives the payloads of the subject's records that are active and have
 // not expired, and puts their details into the result.
 func (q *Queries) lookAt(ctx context.Context, topic *catalog.Topic, question *checking, r *result) (payloads [][]byte, err error) {
-	if err := q.Index.Wait(ctx, q.Journal.Head().Size); err != nil {
+	if err := q.Index.Wait(ctx, q.Journal.Head().Published); err != nil {
 		return nil, err
 	}
 	var after []byte

@@ -74,7 +74,7 @@ func (q *Queries) ofKey(ctx context.Context, topic *catalog.Topic, a *question, 
 
 // ofSubject adds the subject's records, from behind the page before on.
 func (q *Queries) ofSubject(ctx context.Context, topic *catalog.Topic, a *question, fields []uint32, p *page) error {
-	if err := q.Index.Wait(ctx, q.Journal.Head().Size); err != nil {
+	if err := q.Index.Wait(ctx, q.Journal.Head().Published); err != nil {
 		return err
 	}
 	after := a.after

@@ -218,7 +218,7 @@ func (s *sources) add(ctx context.Context, topic *catalog.Topic, person *ledgerv
 // look finds the records of all sources that may be read, person by person.
 func (s *sources) look(ctx context.Context) error {
 	q := s.r.Queries
-	if err := q.Index.Wait(ctx, q.Journal.Head().Size); err != nil {
+	if err := q.Index.Wait(ctx, q.Journal.Head().Published); err != nil {
 		return err
 	}
 	byPerson := map[string][]*source{}
