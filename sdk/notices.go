@@ -6,8 +6,8 @@ import (
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
-// NoticeSubscription is the name of a system's own subscription to the notices for
-// its department.
+// NoticeSubscription is the name of the subscription to the notices for its
+// department that every system has from its enrolment.
 const NoticeSubscription = "notices"
 
 // Notice tells a department what became of a record that it relied on, with its own
@@ -15,7 +15,7 @@ const NoticeSubscription = "notices"
 type Notice = recordsv1.Notice
 
 // SubscribeNotices hands every notice for the caller's department to handle, from
-// the first that there ever was: it makes the subscription the first time. A notice
+// the first that there ever was, by the subscription that the system has. A notice
 // is acknowledged when handle returns nil.
 func (c *Client) SubscribeNotices(ctx context.Context, handle func(ctx context.Context, n *Notice) error, opts ...SubscribeOption) (*Subscription, error) {
 	_, err := c.EnsureSubscription(ctx, NewSubscription{Name: NoticeSubscription, Topic: NoticeTopic, Start: FromAll()})

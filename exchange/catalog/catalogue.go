@@ -24,6 +24,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/store"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
 
 // Config is what a catalogue needs.
@@ -46,9 +47,18 @@ type Catalogue struct {
 	// compiling lets one contract at a time be compiled and compared: a large
 	// one takes many times its size in memory.
 	compiling *semaphore.Weighted
+	onEnrol   []OnEnrol
 	stop      context.CancelFunc
 	done      sync.WaitGroup
 }
+
+// OnEnrol makes, in the transaction that enrols a system, what every system has,
+// and gives the entries that say so.
+type OnEnrol func(ctx context.Context, tx store.Tx, slot journal.Slot, s *cataloguev1.System) ([]journal.Entry, error)
+
+// OnEnrol registers what is made with a system. Call it before the first call to
+// enrol one is taken.
+func (c *Catalogue) OnEnrol(f OnEnrol) { c.onEnrol = append(c.onEnrol, f) }
 
 // Open loads the catalogue and follows its changes until Close.
 func Open(ctx context.Context, c Config) (*Catalogue, error) {

@@ -177,11 +177,13 @@ func (w *Write) Changed(o *ledgerv1.ObjectChanged, digested []byte) {
 // Enter adds an entry of who changes.
 func (w *Write) Enter(leaf *ledgerv1.LedgerEntry) { w.add(leaf) }
 
-func (w *Write) add(leaf *ledgerv1.LedgerEntry) {
+func (w *Write) add(leaf *ledgerv1.LedgerEntry) { w.enter(journal.Entry{Leaf: leaf}) }
+
+func (w *Write) enter(e journal.Entry) {
 	if w.actor != nil {
-		leaf.Actor, leaf.ActorCertificate = w.actor.System, w.actor.Fingerprint[:]
+		e.Leaf.Actor, e.Leaf.ActorCertificate = w.actor.System, w.actor.Fingerprint[:]
 	}
-	w.entries = append(w.entries, journal.Entry{Leaf: leaf})
+	w.entries = append(w.entries, e)
 }
 
 // Text refuses a text that is missing, too long or not printable, or that holds

@@ -50,10 +50,26 @@ func (c *Catalogue) EnrolSystem(ctx context.Context, ch Change, e Enrolment) (*E
 	}
 	var result *Enrolled
 	commit, err := c.Commit(ctx, ch, func(ctx context.Context, w *Write) (err error) {
-		result, err = w.enrol(ctx, name, e, certificate)
-		return err
+		if result, err = w.enrol(ctx, name, e, certificate); err != nil {
+			return err
+		}
+		return c.enrolled(ctx, w, result.System)
 	})
 	return result, commit, err
+}
+
+// enrolled makes what every system has.
+func (c *Catalogue) enrolled(ctx context.Context, w *Write, s *cataloguev1.System) error {
+	for _, makes := range c.onEnrol {
+		entries, err := makes(ctx, w.Tx, w.Slot, s)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			w.enter(e)
+		}
+	}
+	return nil
 }
 
 func checkRoles(roles []cataloguev1.Role) error {

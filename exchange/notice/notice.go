@@ -5,7 +5,8 @@
 //
 // "huitong-deadlines" tells of legal clocks that passed, were extended or were met
 // late (huitong.records.v1.Deadline). "huitong-notices" tells a participant what
-// happened to a record that it received (huitong.records.v1.Notice). The three
+// happened to a record that it received (huitong.records.v1.Notice), on a
+// subscription that every system has from its enrolment. The three
 // "huitong-fanout-…" hold what suppliers are asked, what they answer, and what came
 // of it for who asked. Each record names the participants that it is for as its
 // subjects, and these read it without a grant.

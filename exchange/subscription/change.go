@@ -189,6 +189,9 @@ func moveLanes(ctx context.Context, tx store.Tx, id string, to uint64, member st
 func (m *Manager) Delete(ctx context.Context, by *identity.Caller, id string, validateOnly bool) (*journal.Commit, error) {
 	_, commit, err := m.change(ctx, by, id, validateOnly,
 		func(ctx context.Context, tx store.Tx, slot journal.Slot, s *standing, t *catalog.Topic) ([]journal.Entry, error) {
+			if s.ofNotices() {
+				return nil, fault.New(fault.Conflict, "subscription.notices", "every system has its subscription to notices; pause it, or reset it")
+			}
 			s.version++
 			entries := []journal.Entry{s.changed(t.Provider, "delete", "")}
 			for {

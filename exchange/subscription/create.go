@@ -98,7 +98,7 @@ func (m *Manager) Create(ctx context.Context, by *identity.Caller, in *exchangev
 	commit, err := m.decided(ctx, r, validateOnly, func(ctx context.Context, tx store.Tx, slot journal.Slot, d *access.Decision) ([]journal.Entry, error) {
 		return m.create(ctx, tx, slot, s, d)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, nil, err
 	}
 	return s.message(), commit, nil
@@ -109,14 +109,22 @@ func (m *Manager) create(ctx context.Context, tx store.Tx, slot journal.Slot, s 
 	if err != nil {
 		return nil, err
 	}
-	var one, all int64
-	err = tx.QueryRowContext(ctx, "SELECT coalesce(sum(CASE WHEN id = $1 THEN 1 ELSE 0 END), 0), count(*) FROM subscriptions WHERE system = $2",
-		s.id, s.system).Scan(&one, &all)
+	known, err := load(ctx, tx, s.id)
+	if err != nil {
+		return nil, err
+	}
+	if known.sameNotices(s) {
+		*s = *known
+		return nil, errUnchanged
+	}
+	if known != nil {
+		return nil, fault.New(fault.AlreadyExists, "subscription.exists", "the system has a subscription of that name")
+	}
+	var all int64
+	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM subscriptions WHERE system = $1", s.system).Scan(&all)
 	switch {
 	case err != nil:
 		return nil, err
-	case one != 0:
-		return nil, fault.New(fault.AlreadyExists, "subscription.exists", "the system has a subscription of that name")
 	case all >= MaxOfSystem:
 		return nil, fault.New(fault.TooLarge, "subscription.number", "a system has at most %d subscriptions", MaxOfSystem)
 	}

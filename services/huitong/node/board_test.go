@@ -28,10 +28,10 @@ type reader struct {
 func read(t *testing.T, c *sdk.Client) *reader {
 	t.Helper()
 	r := &reader{}
-	if _, err := c.CreateSubscription(t.Context(), sdk.NewSubscription{Name: "notices", Topic: notice.Notices, Start: sdk.FromAll(), Lanes: 1}); err != nil {
+	if _, err := c.CreateSubscription(t.Context(), sdk.NewSubscription{Name: "board", Topic: notice.Notices, Start: sdk.FromAll(), Lanes: 1}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Subscribe(t.Context(), "notices", sdk.Handle(func(_ context.Context, _ *sdk.Delivery, m *recordsv1.Notice) error {
+	s, err := c.Subscribe(t.Context(), "board", sdk.Handle(func(_ context.Context, _ *sdk.Delivery, m *recordsv1.Notice) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.got = append(r.got, m.NoticeId)

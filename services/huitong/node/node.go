@@ -110,7 +110,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.openDocuments()
 	n.openBus()
-	n.openSubscriptions()
+	if err := n.openSubscriptions(ctx); err != nil {
+		return err
+	}
 	n.openLoads()
 	if err := n.openHearing(ctx); err != nil {
 		return err
@@ -199,7 +201,7 @@ func (n *Node) openBus() {
 	n.closing(func(context.Context) error { n.Bus.Close(); return nil })
 }
 
-func (n *Node) openSubscriptions() {
+func (n *Node) openSubscriptions(ctx context.Context) error {
 	n.subscriptions = subscription.Open(subscription.Config{
 		DB: n.DB, Journal: n.Journal, Bus: n.Bus, Catalogue: n.Catalogue, Policy: n.Policy, Refusals: n.refusals,
 		Keyring: n.Identity.Keyring, Marks: n.marks, Index: n.Index, Cases: n.Cases, Instance: n.Instance, Clock: n.Clock, Log: n.Log,
@@ -208,6 +210,8 @@ func (n *Node) openSubscriptions() {
 		return n.subscriptions.CaseClosed(ctx, tx, slot, c.Token)
 	})
 	n.closing(func(ctx context.Context) error { n.subscriptions.Close(ctx); return nil })
+	n.Catalogue.OnEnrol(n.subscriptions.Enrolled)
+	return n.subscriptions.MakeNotices(ctx)
 }
 
 func (n *Node) openHearing(ctx context.Context) error {
