@@ -52,7 +52,7 @@ func (c *comparison) contractOptions() {
 		c.add("", "validity.changed", breaksBoth, "the validity was read from other fields")
 	}
 	kept := func(s *contractv1.SubjectOptions, in []*contractv1.SubjectOptions) bool {
-		return slices.ContainsFunc(in, func(o *contractv1.SubjectOptions) bool { return proto.Equal(s, o) })
+		return slices.ContainsFunc(in, func(o *contractv1.SubjectOptions) bool { return sameSubject(s, o) })
 	}
 	for _, s := range was.raw.GetSubjects() {
 		if !kept(s, is.raw.GetSubjects()) {
@@ -67,6 +67,14 @@ func (c *comparison) contractOptions() {
 		}
 	}
 	c.warnings()
+}
+
+// sameSubject says whether two options read the same subjects. How these are named
+// changes nothing of that, and may be said later.
+func sameSubject(a, b *contractv1.SubjectOptions) bool {
+	a, b = proto.CloneOf(a), proto.CloneOf(b)
+	a.NamePath, b.NamePath = "", ""
+	return proto.Equal(a, b)
 }
 
 // warnings compares the rules that are only warnings: one that becomes an error

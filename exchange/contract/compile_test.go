@@ -59,6 +59,7 @@ func TestWhatIsNoContractIsNamedByField(t *testing.T) {
 		{"type of which element", about(`title: "t" key: "id" subjects: {number: "a.n" type_path: "b.t" role: "h"}`,
 			fields+"message A { string n = 1; string t = 2; } repeated A a = 3 [ITEM]; repeated A b = 4 [ITEM];"), "b.t", "option.subject.type"},
 		{"no role", about(`title: "t" key: "id" subjects: {number: "who" type: "111"}`, fields), "who", "option.subject.role"},
+		{"unknown name", about(`title: "t" key: "id" subjects: {number: "who" type: "111" role: "r" name_path: "n"}`, fields), "n", "option.subject.name"},
 		{"unknown role", about(`title: "t" key: "id" subjects: {number: "who" type: "111" role_path: "r"}`, fields), "r", "option.subject.role"},
 		{"validity is a number", about(usual+` valid_until: "n"`, fields+"int32 n = 3 [ITEM];"), "n", "option.valid_until"},
 		{"unknown validity", about(usual+` valid_from: "n"`, fields), "n", "option.valid_from"},

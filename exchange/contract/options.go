@@ -123,6 +123,9 @@ func readSubject(md protoreflect.MessageDescriptor, s *contractv1.SubjectOptions
 	case len(s.GetRole()) > maxRole:
 		v.add(s.GetNumber(), "option.subject.role", "a role has at most %d bytes", maxRole)
 	}
+	if s.GetNamePath() != "" {
+		p.nameFrom = beside(md, number, s.GetNamePath(), "option.subject.name", v)
+	}
 	return p
 }
 

@@ -41,6 +41,7 @@ type subjectPaths struct {
 	typeFrom *relative
 	role     string // fixed role, or roleFrom
 	roleFrom *relative
+	nameFrom *relative // nil if the contract does not say
 	optional bool
 }
 
@@ -57,6 +58,8 @@ type reader struct {
 	record *Record
 	report *report
 	along  [maxDepth + 1]protoreflect.Message
+	// naming collects a subject's names, rather than the subjects.
+	naming *naming
 }
 
 func (c *Contract) extract(m protoreflect.Message, r *report) *Record {
@@ -172,6 +175,10 @@ func (rd *reader) subject(s *subjectPaths, number string) int {
 	normal, p := normalise(kind, number)
 	if p.rule == "" && kind == TypeResidentID && len(normal) != len(fold(number)) {
 		p = problem{ruleResidentOld, oldFormMessage}
+	}
+	if rd.naming != nil {
+		rd.naming.take(kind, normal, rd.value(s.nameFrom))
+		return 1
 	}
 	if p.rule != "" {
 		rd.report.add(p)

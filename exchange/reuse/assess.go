@@ -247,12 +247,12 @@ func (s *sources) look(ctx context.Context) error {
 // weigh goes through a material's evidence in its order; the first that holds
 // decides, else the one that comes nearest.
 func (r *Reuse) weigh(ctx context.Context, s *sources, m *material) error {
-	for _, e := range m.Evidence {
+	for i, e := range m.Evidence {
 		if err := r.weighOne(ctx, s, m, e); err != nil {
 			return err
 		}
 		if m.usable() {
-			return nil
+			return r.onePerson(ctx, s, m, m.Evidence[i+1:])
 		}
 	}
 	m.take(mustSubmit, nil, "", "the exchange holds nothing that stands in for it", submitTo(m.ItemMaterial))

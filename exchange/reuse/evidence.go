@@ -3,6 +3,7 @@ package reuse
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -24,8 +25,9 @@ type found struct {
 	grade  recordsv1.TrustGrade
 }
 
-// choose finds the one record of a source that evidence accepts. Several are
-// ambiguous: nothing is guessed.
+// choose finds the record of a source that evidence accepts. Of several about one
+// person the latest is taken: whose validity begins last, and of these the one
+// published last. If they may be of several persons nothing is guessed.
 func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *recordsv1.Evidence) (found, error) {
 	var good []found
 	if from.tooMany {
@@ -44,14 +46,16 @@ func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *record
 		v := verdicts[verdict]
 		m.take(v.state, from, verdict, v.reason, submitTo(m.ItemMaterial))
 	}
-	switch {
-	case len(good) > 1:
-		m.state = neverAssessed
-		m.take(isAmbiguous, from, "material.ambiguous", fmt.Sprintf("%d records would do, and the exchange does not guess", len(good)), "query "+from.topic.Name+", and choose with the applicant")
-		return found{}, nil
-	case len(good) == 0:
+	if len(good) == 0 {
 		m.take(mustSubmit, from, "", "the exchange holds no such record about the subject", submitTo(m.ItemMaterial))
 		return found{}, nil
+	}
+	if len(good) > 1 {
+		if doubt, err := r.doubt(good); err != nil || doubt != "" {
+			m.ambiguous(from, doubt)
+			return found{}, err
+		}
+		slices.SortFunc(good, latest)
 	}
 	m.state = neverAssessed
 	m.take(isHeld, from, "", "", "")

@@ -13,7 +13,8 @@
 //
 // Everything is decided by access.Policy as a query of each topic for the case;
 // where consent is needed and missing, nothing is looked at, so that nobody learns
-// whether it is held. Several records that would do are never chosen from.
+// whether it is held. Of several records that would do the latest is taken, unless
+// they may be of several persons (person.go).
 package reuse
 
 import (

@@ -165,7 +165,7 @@ func stands(m *sdk.Material) string {
 	case sdk.MaterialExpired:
 		return "expired"
 	case sdk.MaterialAmbiguous:
-		return "held twice"
+		return "ambiguous"
 	case sdk.MaterialSupplierLate:
 		return "supplier is late"
 	case sdk.MaterialToSubmit:

@@ -45,7 +45,7 @@ var evidence = map[string]*recordsv1.Evidence{
 }
 
 // newCounter opens a case of the item for an applicant of whom identity is held
-// once, residence held and disputed, insured expired, disabled held twice; income
+// once, residence held and disputed, insured expired, disabled held of two persons; income
 // needs a consent and property a grant.
 func newCounter(t *testing.T) *counter {
 	x := nodetest.Start(t)
@@ -74,7 +74,9 @@ func newCounter(t *testing.T) *counter {
 	c.publish(t, c.issuers["residence"], "residence", permitOf("residence", sample.CivilAffairs, 1, ""))
 	c.publish(t, c.issuers["insured"], "insured", permitOf("insured", sample.HumanResources, 1, "2021-12-31"))
 	for n := range 2 {
-		c.publish(t, c.issuers["disabled"], "disabled", permitOf("disabled", sample.DisabledPersons, n, ""))
+		m := permitOf("disabled", sample.DisabledPersons, n, "")
+		m.HolderName = []string{"王小明", "王晓明"}[n]
+		c.publish(t, c.issuers["disabled"], "disabled", m)
 	}
 	x.OpenCase(t, c.hall, c.acting.Case, subsidy, c.applicant)
 	x.OpenCase(t, c.other, c.acting.Case, subsidy, c.applicant)

@@ -224,7 +224,11 @@ type SubjectOptions struct {
 	// Path of the role.
 	RolePath string `protobuf:"bytes,5,opt,name=role_path,json=rolePath,proto3" json:"role_path,omitempty"`
 	// A subject that may be absent from a record (an empty number is no subject).
-	Optional      bool `protobuf:"varint,6,opt,name=optional,proto3" json:"optional,omitempty"`
+	Optional bool `protobuf:"varint,6,opt,name=optional,proto3" json:"optional,omitempty"`
+	// Path of the subject's name, beside the number. Numbers were given twice: where
+	// records of one number name different persons, none is used for a service item.
+	// Without it records of one number cannot be told apart.
+	NamePath      string `protobuf:"bytes,7,opt,name=name_path,json=namePath,proto3" json:"name_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +303,13 @@ func (x *SubjectOptions) GetOptional() bool {
 		return x.Optional
 	}
 	return false
+}
+
+func (x *SubjectOptions) GetNamePath() string {
+	if x != nil {
+		return x.NamePath
+	}
+	return ""
 }
 
 // DataItemOptions describes one field of a contract as the catalogue shows it.
@@ -436,14 +447,15 @@ const file_huitong_contract_v1_options_proto_rawDesc = "" +
 	"validUntil\x12\x1a\n" +
 	"\bwarnings\x18\x06 \x03(\tR\bwarnings\x12!\n" +
 	"\fabout_nobody\x18\a \x01(\bR\vaboutNobody\x12\"\n" +
-	"\rstatus_by_key\x18\b \x01(\bR\vstatusByKey\"\xa6\x01\n" +
+	"\rstatus_by_key\x18\b \x01(\bR\vstatusByKey\"\xc3\x01\n" +
 	"\x0eSubjectOptions\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x1b\n" +
 	"\ttype_path\x18\x02 \x01(\tR\btypePath\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12\x12\n" +
 	"\x04role\x18\x04 \x01(\tR\x04role\x12\x1b\n" +
 	"\trole_path\x18\x05 \x01(\tR\brolePath\x12\x1a\n" +
-	"\boptional\x18\x06 \x01(\bR\boptional\"\xc7\x01\n" +
+	"\boptional\x18\x06 \x01(\bR\boptional\x12\x1b\n" +
+	"\tname_path\x18\a \x01(\tR\bnamePath\"\xc7\x01\n" +
 	"\x0fDataItemOptions\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12 \n" +
 	"\vsensitivity\x18\x02 \x01(\rR\vsensitivity\x12?\n" +

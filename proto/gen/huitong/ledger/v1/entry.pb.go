@@ -116,7 +116,8 @@ const (
 	MaterialState_MATERIAL_STATE_EXPIRED     MaterialState = 4
 	// Held, and disputed: it may be used.
 	MaterialState_MATERIAL_STATE_DISPUTED MaterialState = 5
-	// Several records would do, and the exchange does not guess.
+	// Records that would do may be of several persons, and the exchange does not
+	// guess.
 	MaterialState_MATERIAL_STATE_AMBIGUOUS MaterialState = 6
 	// Its supplier has not answered.
 	MaterialState_MATERIAL_STATE_SUPPLIER_LATE MaterialState = 7

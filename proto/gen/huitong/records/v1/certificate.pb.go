@@ -336,7 +336,7 @@ var File_huitong_records_v1_certificate_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_certificate_proto_rawDesc = "" +
 	"\n" +
-	"$huitong/records/v1/certificate.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xd5\n" +
+	"$huitong/records/v1/certificate.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xf3\n" +
 	"\n" +
 	"\vCertificate\x12F\n" +
 	"\n" +
@@ -387,11 +387,11 @@ const file_huitong_records_v1_certificate_proto_rawDesc = "" +
 	"\f照面信息\x10\x03R\tfaceItems\x120\n" +
 	"\aremarks\x18\x12 \x01(\tB\x16\xbaH\x05r\x03\x18\xd0\x0f҇#\n" +
 	"\n" +
-	"\x06备注\x10\x02R\aremarks:\x93\x01ʇ#\x8e\x01\n" +
+	"\x06备注\x10\x02R\aremarks:\xb1\x01ʇ#\xac\x01\n" +
 	"\f电子证照\x12\n" +
-	"identifier\x1a$\n" +
-	"\rholder_number\x12\vholder_type\"\x06holder\x1a1\n" +
-	"\x11co_holders.number\x12\x0fco_holders.type\"\tco-holder0\x01\"\n" +
+	"identifier\x1a1\n" +
+	"\rholder_number\x12\vholder_type\"\x06holder:\vholder_name\x1aB\n" +
+	"\x11co_holders.number\x12\x0fco_holders.type\"\tco-holder0\x01:\x0fco_holders.name\"\n" +
 	"valid_from*\vvalid_until@\x01\"\xbb\x01\n" +
 	"\bCoHolder\x128\n" +
 	"\x04type\x18\x01 \x01(\tB$\xbaH\x03\xc8\x01\x01҇#\x1a\n" +

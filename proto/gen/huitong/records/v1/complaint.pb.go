@@ -245,7 +245,7 @@ var File_huitong_records_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"\"huitong/records/v1/complaint.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xb0\n" +
+	"\"huitong/records/v1/complaint.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xc2\n" +
 	"\n" +
 	"\tComplaint\x12H\n" +
 	"\x10complaint_number\x18\x01 \x01(\tB\x1d\xbaH\x06r\x04\x10\x01\x18@҇#\x10\n" +
@@ -280,10 +280,10 @@ const file_huitong_records_v1_complaint_proto_rawDesc = "" +
 	"\x06result\x18\x0e \x01(\tB\x1c\xbaH\x05r\x03\x18\xc0>҇#\x10\n" +
 	"\f办理结果\x10\x03R\x06result\x12;\n" +
 	"\rresolved_date\x18\x0f \x01(\tB\x16҇#\x12\n" +
-	"\f办结日期\x10\x01(\x01R\fresolvedDate:\x89\x02\xbaH\xb0\x01\x1a\xad\x01\n" +
-	"\x14complaint.resolution\x12Da resolved complaint has its result and day, not before it was filed\x1aOthis.state != 3 || (this.result != '' && this.resolved_date >= this.filed_date)ʇ#Q\n" +
-	"\x06投诉\x12\x10complaint_number\x1a5\n" +
-	"\x12complainant_number\x12\x10complainant_type\"\vcomplainant0\x01*\xa9\x01\n" +
+	"\f办结日期\x10\x01(\x01R\fresolvedDate:\x9b\x02\xbaH\xb0\x01\x1a\xad\x01\n" +
+	"\x14complaint.resolution\x12Da resolved complaint has its result and day, not before it was filed\x1aOthis.state != 3 || (this.result != '' && this.resolved_date >= this.filed_date)ʇ#c\n" +
+	"\x06投诉\x12\x10complaint_number\x1aG\n" +
+	"\x12complainant_number\x12\x10complainant_type\"\vcomplainant0\x01:\x10complainant_name*\xa9\x01\n" +
 	"\x0eComplaintState\x12\x1f\n" +
 	"\x1bCOMPLAINT_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15COMPLAINT_STATE_FILED\x10\x01\x12\x1b\n" +

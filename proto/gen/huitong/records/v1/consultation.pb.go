@@ -181,7 +181,7 @@ var File_huitong_records_v1_consultation_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_consultation_proto_rawDesc = "" +
 	"\n" +
-	"%huitong/records/v1/consultation.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xe8\b\n" +
+	"%huitong/records/v1/consultation.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xf4\b\n" +
 	"\fConsultation\x12N\n" +
 	"\x13consultation_number\x18\x01 \x01(\tB\x1d\xbaH\x06r\x04\x10\x01\x18@҇#\x10\n" +
 	"\f咨询编号\x10\x01R\x12consultationNumber\x12<\n" +
@@ -216,11 +216,12 @@ const file_huitong_records_v1_consultation_proto_rawDesc = "" +
 	"\ranswered_date\x18\r \x01(\tB\x16҇#\x12\n" +
 	"\f答复日期\x10\x01(\x01R\fansweredDate\x122\n" +
 	"\tpublished\x18\x0e \x01(\bB\x14҇#\x10\n" +
-	"\f是否公开\x10\x01R\tpublished:\xd0\x01\xbaH\x86\x01\x1a\x83\x01\n" +
-	"\x13consultation.answer\x120an answer has its day, not before the question's\x1a:this.answer == '' || this.answered_date >= this.asked_dateʇ#B\n" +
-	"\x06咨询\x12\x13consultation_number\x1a#\n" +
+	"\f是否公开\x10\x01R\tpublished:\xdc\x01\xbaH\x86\x01\x1a\x83\x01\n" +
+	"\x13consultation.answer\x120an answer has its day, not before the question's\x1a:this.answer == '' || this.answered_date >= this.asked_dateʇ#N\n" +
+	"\x06咨询\x12\x13consultation_number\x1a/\n" +
 	"\fasker_number\x12\n" +
-	"asker_type\"\x05asker0\x01Bt\n" +
+	"asker_type\"\x05asker0\x01:\n" +
+	"asker_nameBt\n" +
 	"\x16org.huitong.records.v1B\x11ConsultationProtoP\x01ZEgithub.com/huitong-bus/huitong/proto/gen/huitong/records/v1;recordsv1b\x06proto3"
 
 var (

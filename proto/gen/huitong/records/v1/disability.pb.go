@@ -253,7 +253,7 @@ var File_huitong_records_v1_disability_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_disability_proto_rawDesc = "" +
 	"\n" +
-	"#huitong/records/v1/disability.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\x85\t\n" +
+	"#huitong/records/v1/disability.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\x9a\t\n" +
 	"\n" +
 	"Disability\x12O\n" +
 	"\x12certificate_number\x18\x01 \x01(\tB \xbaH\x06r\x04\x10\x01\x18 ҇#\x13\n" +
@@ -292,10 +292,10 @@ const file_huitong_records_v1_disability_proto_rawDesc = "" +
 	"issuerCode\x12=\n" +
 	"\vissuer_name\x18\x0f \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01҇#\x10\n" +
 	"\f发证机构\x10\x01R\n" +
-	"issuerName:\x92\x01ʇ#\x8d\x01\n" +
-	"\x12残疾人证信息\x12\x12certificate_number\x1a\x1c\n" +
-	"\tid_number\x12\aid_type\"\x06holder\x1a,\n" +
-	"\x0fguardian_number\x12\rguardian_type\"\bguardian0\x01\"\n" +
+	"issuerName:\xa7\x01ʇ#\xa2\x01\n" +
+	"\x12残疾人证信息\x12\x12certificate_number\x1a\"\n" +
+	"\tid_number\x12\aid_type\"\x06holder:\x04name\x1a;\n" +
+	"\x0fguardian_number\x12\rguardian_type\"\bguardian0\x01:\rguardian_name\"\n" +
 	"valid_from*\vvalid_until*\x80\x02\n" +
 	"\x0eDisabilityKind\x12\x1f\n" +
 	"\x1bDISABILITY_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +

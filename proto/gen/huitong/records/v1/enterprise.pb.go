@@ -270,7 +270,7 @@ var File_huitong_records_v1_enterprise_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_enterprise_proto_rawDesc = "" +
 	"\n" +
-	"#huitong/records/v1/enterprise.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xd5\n" +
+	"#huitong/records/v1/enterprise.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xea\n" +
 	"\n" +
 	"\n" +
 	"Enterprise\x12J\n" +
@@ -313,10 +313,10 @@ const file_huitong_records_v1_enterprise_proto_rawDesc = "" +
 	"\x0eregistrar_code\x18\x10 \x01(\tB\x1c҇#\x18\n" +
 	"\x12登记机关代码\x10\x01\x18\x02R\rregistrarCode\x12C\n" +
 	"\x0eregistrar_name\x18\x11 \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01҇#\x10\n" +
-	"\f登记机关\x10\x01R\rregistrarName:\x99\x01ʇ#\x94\x01\n" +
+	"\f登记机关\x10\x01R\rregistrarName:\xae\x01ʇ#\xa9\x01\n" +
 	"\x12法人基础信息\x12\vcredit_code\x1a\x1a\n" +
-	"\vcredit_code\x1a\x03001\"\x06holder\x1a>\n" +
-	"\x15representative_number\x12\x13representative_type\"\x0erepresentative0\x01\"\tterm_from*\n" +
+	"\vcredit_code\x1a\x03001\"\x06holder\x1aS\n" +
+	"\x15representative_number\x12\x13representative_type\"\x0erepresentative0\x01:\x13representative_name\"\tterm_from*\n" +
 	"term_until*\xdc\x01\n" +
 	"\x0fEnterpriseState\x12 \n" +
 	"\x1cENTERPRISE_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +

@@ -260,7 +260,7 @@ var File_huitong_records_v1_household_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_household_proto_rawDesc = "" +
 	"\n" +
-	"\"huitong/records/v1/household.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\x99\x05\n" +
+	"\"huitong/records/v1/household.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xa7\x05\n" +
 	"\tHousehold\x12B\n" +
 	"\x10household_number\x18\x01 \x01(\tB\x17\xbaH\x06r\x04\x10\x01\x18@҇#\n" +
 	"\n" +
@@ -279,9 +279,9 @@ const file_huitong_records_v1_household_proto_rawDesc = "" +
 	"\x0eregistrar_name\x18\a \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01҇#\x10\n" +
 	"\f登记机关\x10\x01R\rregistrarName\x12?\n" +
 	"\x0fregistered_date\x18\b \x01(\tB\x16҇#\x12\n" +
-	"\f登记日期\x10\x01(\x01R\x0eregisteredDate:Xʇ#T\n" +
-	"\f户籍信息\x12\x10household_number\x1a2\n" +
-	"\x11members.id_number\x12\x0fmembers.id_type*\fmembers.role\"\xeb\x02\n" +
+	"\f登记日期\x10\x01(\x01R\x0eregisteredDate:fʇ#b\n" +
+	"\f户籍信息\x12\x10household_number\x1a@\n" +
+	"\x11members.id_number\x12\x0fmembers.id_type*\fmembers.role:\fmembers.name\"\xeb\x02\n" +
 	"\x0fHouseholdMember\x121\n" +
 	"\aid_type\x18\x01 \x01(\tB\x18\xbaH\x03\xc8\x01\x01҇#\x0e\n" +
 	"\f证件类型R\x06idType\x12C\n" +

@@ -238,7 +238,7 @@ var File_huitong_records_v1_income_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_income_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhuitong/records/v1/income.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\x8a\b\n" +
+	"\x1fhuitong/records/v1/income.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\x90\b\n" +
 	"\x06Income\x12H\n" +
 	"\rrecord_number\x18\x01 \x01(\tB#\xbaH\x06r\x04\x10\x01\x18@҇#\x16\n" +
 	"\x12收入记录编号\x10\x01R\frecordNumber\x123\n" +
@@ -270,10 +270,10 @@ const file_huitong_records_v1_income_proto_rawDesc = "" +
 	"\x12发放单位代码\x10\x02\x18\x02R\tpayerCode\x12;\n" +
 	"\n" +
 	"payer_name\x18\r \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01҇#\x10\n" +
-	"\f发放单位\x10\x02R\tpayerName:\x9c\x01\xbaHZ\x1aX\n" +
-	"\rincome.period\x12 the period ends before it begins\x1a%this.period_until >= this.period_fromʇ#;\n" +
-	"\f收入信息\x12\rrecord_number\x1a\x1c\n" +
-	"\tid_number\x12\aid_type\"\x06holder*\xb2\x01\n" +
+	"\f发放单位\x10\x02R\tpayerName:\xa2\x01\xbaHZ\x1aX\n" +
+	"\rincome.period\x12 the period ends before it begins\x1a%this.period_until >= this.period_fromʇ#A\n" +
+	"\f收入信息\x12\rrecord_number\x1a\"\n" +
+	"\tid_number\x12\aid_type\"\x06holder:\x04name*\xb2\x01\n" +
 	"\fIncomeSource\x12\x1d\n" +
 	"\x19INCOME_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12INCOME_SOURCE_WAGE\x10\x01\x12\x1a\n" +

@@ -218,7 +218,7 @@ var File_huitong_records_v1_marriage_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_marriage_proto_rawDesc = "" +
 	"\n" +
-	"!huitong/records/v1/marriage.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xdd\t\n" +
+	"!huitong/records/v1/marriage.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xfa\t\n" +
 	"\bMarriage\x12U\n" +
 	"\x12certificate_number\x18\x01 \x01(\tB&\xbaH\x06r\x04\x10\x01\x18@҇#\x19\n" +
 	"\x15婚姻登记证字号\x10\x02R\x11certificateNumber\x12W\n" +
@@ -249,11 +249,11 @@ const file_huitong_records_v1_marriage_proto_rawDesc = "" +
 	"\x0eregistrar_code\x18\v \x01(\tB\x1c҇#\x18\n" +
 	"\x12登记机关代码\x10\x01\x18\x02R\rregistrarCode\x12C\n" +
 	"\x0eregistrar_name\x18\f \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01҇#\x10\n" +
-	"\f登记机关\x10\x01R\rregistrarName:\xd3\x02\xbaH\xd3\x01\x1a\xd0\x01\n" +
-	"\fmarriage.end\x12ma marriage that is ended has the day on which it ended, not before its registration; one that is not has none\x1aQthis.state == 1 ? this.ended_date == '' : this.ended_date >= this.registered_dateʇ#x\n" +
-	"\x12婚姻登记信息\x12\x12certificate_number\x1a&\n" +
-	"\x0eparty_a_number\x12\fparty_a_type\"\x06spouse\x1a&\n" +
-	"\x0eparty_b_number\x12\fparty_b_type\"\x06spouse*\xa1\x01\n" +
+	"\f登记机关\x10\x01R\rregistrarName:\xf0\x02\xbaH\xd3\x01\x1a\xd0\x01\n" +
+	"\fmarriage.end\x12ma marriage that is ended has the day on which it ended, not before its registration; one that is not has none\x1aQthis.state == 1 ? this.ended_date == '' : this.ended_date >= this.registered_dateʇ#\x94\x01\n" +
+	"\x12婚姻登记信息\x12\x12certificate_number\x1a4\n" +
+	"\x0eparty_a_number\x12\fparty_a_type\"\x06spouse:\fparty_a_name\x1a4\n" +
+	"\x0eparty_b_number\x12\fparty_b_type\"\x06spouse:\fparty_b_name*\xa1\x01\n" +
 	"\rMarriageState\x12\x1e\n" +
 	"\x1aMARRIAGE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16MARRIAGE_STATE_MARRIED\x10\x01\x12\x1b\n" +

@@ -238,7 +238,7 @@ var File_huitong_records_v1_person_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_person_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhuitong/records/v1/person.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xdc\a\n" +
+	"\x1fhuitong/records/v1/person.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xe2\a\n" +
 	"\x06Person\x123\n" +
 	"\aid_type\x18\x01 \x01(\tB\x1a\xbaH\x03\xc8\x01\x01҇#\x10\n" +
 	"\f证件类型\x10\x01R\x06idType\x12C\n" +
@@ -275,9 +275,9 @@ const file_huitong_records_v1_person_proto_rawDesc = "" +
 	"\f联系电话\x10\x03R\ttelephone\x125\n" +
 	"\n" +
 	"death_date\x18\x0e \x01(\tB\x16҇#\x12\n" +
-	"\f死亡日期\x10\x03(\x01R\tdeathDate:Dʇ#@\n" +
-	"\x15自然人基础信息\x12\tid_number\x1a\x1c\n" +
-	"\tid_number\x12\aid_type\"\x06holder*L\n" +
+	"\f死亡日期\x10\x03(\x01R\tdeathDate:Jʇ#F\n" +
+	"\x15自然人基础信息\x12\tid_number\x1a\"\n" +
+	"\tid_number\x12\aid_type\"\x06holder:\x04name*L\n" +
 	"\x03Sex\x12\x13\n" +
 	"\x0fSEX_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bSEX_MALE\x10\x01\x12\x0e\n" +

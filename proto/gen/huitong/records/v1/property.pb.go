@@ -367,7 +367,7 @@ var File_huitong_records_v1_property_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_property_proto_rawDesc = "" +
 	"\n" +
-	"!huitong/records/v1/property.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xa2\f\n" +
+	"!huitong/records/v1/property.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xbf\f\n" +
 	"\bProperty\x12U\n" +
 	"\x12certificate_number\x18\x01 \x01(\tB&\xbaH\x06r\x04\x10\x01\x18d҇#\x19\n" +
 	"\x15不动产权证书号\x10\x02R\x11certificateNumber\x12F\n" +
@@ -418,10 +418,10 @@ const file_huitong_records_v1_property_proto_rawDesc = "" +
 	"\x0eregistrar_code\x18\x14 \x01(\tB\x1c҇#\x18\n" +
 	"\x12登记机构代码\x10\x01\x18\x02R\rregistrarCode\x12C\n" +
 	"\x0eregistrar_name\x18\x15 \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01҇#\x10\n" +
-	"\f登记机构\x10\x01R\rregistrarName:\x9d\x01ʇ#\x98\x01\n" +
-	"\x15不动产登记信息\x12\x12certificate_number\x1a$\n" +
-	"\rholder_number\x12\vholder_type\"\x06holder\x1a.\n" +
-	"\x10co_owners.number\x12\x0eco_owners.type\"\bco-owner0\x01\"\tterm_from*\n" +
+	"\f登记机构\x10\x01R\rregistrarName:\xba\x01ʇ#\xb5\x01\n" +
+	"\x15不动产登记信息\x12\x12certificate_number\x1a1\n" +
+	"\rholder_number\x12\vholder_type\"\x06holder:\vholder_name\x1a>\n" +
+	"\x10co_owners.number\x12\x0eco_owners.type\"\bco-owner0\x01:\x0eco_owners.name\"\tterm_from*\n" +
 	"term_until\"\xe4\x01\n" +
 	"\aCoOwner\x125\n" +
 	"\x04type\x18\x01 \x01(\tB!\xbaH\x03\xc8\x01\x01҇#\x17\n" +

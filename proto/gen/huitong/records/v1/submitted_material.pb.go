@@ -402,7 +402,7 @@ var File_huitong_records_v1_submitted_material_proto protoreflect.FileDescriptor
 
 const file_huitong_records_v1_submitted_material_proto_rawDesc = "" +
 	"\n" +
-	"+huitong/records/v1/submitted_material.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xac\v\n" +
+	"+huitong/records/v1/submitted_material.proto\x12\x12huitong.records.v1\x1a\x1bbuf/validate/validate.proto\x1a!huitong/contract/v1/options.proto\"\xcc\v\n" +
 	"\x11SubmittedMaterial\x12>\n" +
 	"\vmaterial_id\x18\x01 \x01(\tB\x1d\xbaH\x06r\x04\x10\x01\x18@҇#\x10\n" +
 	"\f材料编号\x10\x01R\n" +
@@ -443,10 +443,10 @@ const file_huitong_records_v1_submitted_material_proto_rawDesc = "" +
 	"\x15有效期截止日期\x10\x01(\x01R\n" +
 	"validUntil\x12I\n" +
 	"\x0freuse_consented\x18\x11 \x01(\bB ҇#\x1c\n" +
-	"\x18是否同意共享复用\x10\x01R\x0ereuseConsented:\x99\x01ʇ#\x94\x01\n" +
-	"\f申请材料\x12\vmaterial_id\x1a-\n" +
-	"\x10applicant_number\x12\x0eapplicant_type\"\tapplicant\x1a/\n" +
-	"\x10concerned.number\x12\x0econcerned.type\"\tconcerned0\x01\"\n" +
+	"\x18是否同意共享复用\x10\x01R\x0ereuseConsented:\xb9\x01ʇ#\xb4\x01\n" +
+	"\f申请材料\x12\vmaterial_id\x1a=\n" +
+	"\x10applicant_number\x12\x0eapplicant_type\"\tapplicant:\x0eapplicant_name\x1a?\n" +
+	"\x10concerned.number\x12\x0econcerned.type\"\tconcerned0\x01:\x0econcerned.name\"\n" +
 	"valid_from*\vvalid_until\"\xa7\x01\n" +
 	"\x0eConcernedParty\x12,\n" +
 	"\x04type\x18\x01 \x01(\tB\x18\xbaH\x03\xc8\x01\x01҇#\x0e\n" +
