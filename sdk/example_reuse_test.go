@@ -202,3 +202,35 @@ func ExampleClient_ReuseStatistics() {
 	// 1 case: 2 materials asked, 1 held, 1 reused
 	// of another item: 0
 }
+
+// A portal shows the items that every portal shows. They are public: it needs no
+// grant and no case.
+func ExampleClient_ServiceItem() {
+	exchange := startExample()
+	defer exchange.end()
+	exchange.publishItem()
+	ctx := context.Background()
+	client, err := sdk.Connect(ctx, exchange.registry)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	for item, err := range client.ServiceItems(ctx, sdk.ServiceItemFilter{Department: sample.ServiceHall.Code}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(item.Item.Name, item.Item.PromisedLimit, "working days")
+	}
+	item, err := client.ServiceItem(ctx, allowance, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range item.Item.Materials {
+		fmt.Println(m.Name, "from", m.SourceName)
+	}
+	// Output:
+	// 困难残疾人生活补贴 5 working days
+	// 结婚证 from 示范市民政局
+	// 租房合同 from 出租人
+}

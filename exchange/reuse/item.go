@@ -9,12 +9,13 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/query"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
 // ItemContract is the contract whose records ItemCheck looks at.
-const ItemContract = "huitong.records.v1.ServiceItem"
+const ItemContract = query.ServiceItem
 
 // maxItemViolations bounds what is said of one item.
 const maxItemViolations = 64

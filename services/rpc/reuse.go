@@ -42,3 +42,19 @@ func (s *ReuseService) ReportPapers(ctx context.Context, r *exchangev1.ReportPap
 func (s *ReuseService) GetReuseStatistics(ctx context.Context, r *exchangev1.GetReuseStatisticsRequest) (*exchangev1.GetReuseStatisticsResponse, error) {
 	return s.Reuse.Statistics(ctx, CallerOf(ctx), r)
 }
+
+// ItemService serves service items.
+type ItemService struct {
+	exchangev1.UnimplementedItemServiceServer
+	Reuse *reuse.Reuse
+}
+
+// ListServiceItems implements the service.
+func (s *ItemService) ListServiceItems(ctx context.Context, r *exchangev1.ListServiceItemsRequest) (*exchangev1.ListServiceItemsResponse, error) {
+	return s.Reuse.Items(ctx, CallerOf(ctx), r)
+}
+
+// GetServiceItem implements the service.
+func (s *ItemService) GetServiceItem(ctx context.Context, r *exchangev1.GetServiceItemRequest) (*exchangev1.GetServiceItemResponse, error) {
+	return s.Reuse.Item(ctx, CallerOf(ctx), r)
+}

@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -16,26 +13,22 @@ import (
 	"github.com/huitong-bus/huitong/sdk"
 )
 
-// serviceItems is the topic of service items, and the subscription by which this
-// command reads it.
-const serviceItems = "service-items"
-
-const longItem = `Reads the topic service-items from its beginning, by a subscription of that name which
-the calling system gets the first time. Items are about nobody, so no case is needed;
-another department than the topic's provider needs a grant to subscribe.`
+const longItem = `Service items are public: every system that is enrolled reads them, without grant and
+case.`
 
 func (a *app) itemCommand() *cobra.Command {
 	return noun("item", "See service items and what an applicant must bring", a.itemList(), a.itemShow())
 }
 
 func (a *app) itemList() *cobra.Command {
-	var topic string
+	var f sdk.ServiceItemFilter
 	c := &cobra.Command{
-		Use: "list", Short: "List the service items that are in use", Long: longItem,
-		Example: "  huitong --context hall item list",
-		Args:    cobra.NoArgs,
+		Use: "list", Short: "List the service items", Long: longItem,
+		Example: `  huitong --context hall item list
+  huitong --context hall item list --department 11999900MB00000278`,
+		Args: cobra.NoArgs,
 		RunE: a.connected(func(ctx context.Context, c *sdk.Client, _ []string) error {
-			items, err := readItems(ctx, c, topic)
+			items, err := itemsOf(ctx, c, f)
 			if err != nil {
 				return err
 			}
@@ -48,12 +41,12 @@ func (a *app) itemList() *cobra.Command {
 				column[I]{"STATE", func(i I) string { return enumText(i.GetState()) }})
 		}),
 	}
-	c.Flags().StringVar(&topic, "topic", serviceItems, "the topic whose records are service items")
+	c.Flags().StringVar(&f.Department, "department", "", "only items of this department, by its credit code")
 	return c
 }
 
 func (a *app) itemShow() *cobra.Command {
-	var topic string
+	var asOf string
 	c := &cobra.Command{
 		Use: "show CODE", Short: "Show an item: its steps, its materials and where each comes from",
 		Long: longItem + `
@@ -61,35 +54,58 @@ func (a *app) itemShow() *cobra.Command {
 CODE is the implementation code of 31 characters, or the basic code of 12 if only one
 department has the item. Of what a topic can supply, the applicant brings only what
 is not found there.`,
-		Example: "  huitong --context hall item show 000711004000",
-		Args:    cobra.ExactArgs(1),
+		Example: `  huitong --context hall item show 000711004000
+  huitong --context hall item show 11999900MB000002780007110040001 --as-of 2026-11-25T09:30:00+08:00`,
+		Args: cobra.ExactArgs(1),
 		RunE: a.connected(func(ctx context.Context, c *sdk.Client, args []string) error {
-			items, err := readItems(ctx, c, topic)
+			item, err := itemOf(ctx, c, args[0], asOf)
 			if err != nil {
 				return err
 			}
-			item, err := itemOf(items, args[0])
-			if err != nil {
-				return err
-			}
-			return a.showItem(item)
+			return a.showItem(item.Item)
 		}),
 	}
-	c.Flags().StringVar(&topic, "topic", serviceItems, "the topic whose records are service items")
+	c.Flags().StringVar(&asOf, "as-of", "", "the item as it was: a ledger index, or a time 2026-11-25T09:30:00+08:00; by its implementation code")
 	return c
 }
 
-func itemOf(items []*recordsv1.ServiceItem, code string) (*recordsv1.ServiceItem, error) {
-	found := slices.DeleteFunc(slices.Clone(items), func(i *recordsv1.ServiceItem) bool {
-		return i.ImplementationCode != code && i.BasicCode != code
-	})
-	switch len(found) {
-	case 0:
-		return nil, advise(fault.New(fault.NotFound, "item.unknown", "there is no service item %s", code), "list them with: huitong item list")
-	case 1:
-		return found[0], nil
+// basicCode is the length of a basic code.
+const basicCode = 12
+
+// itemOf gives an item by its implementation code; or by its basic code, if only
+// one department has it.
+func itemOf(ctx context.Context, c *sdk.Client, code, asOf string) (*sdk.ServiceItem, error) {
+	past, err := parseAsOf(asOf)
+	if err != nil {
+		return nil, err
 	}
-	return nil, usageError("%d departments have the item %s; name one by its implementation code, such as %s", len(found), code, found[0].ImplementationCode)
+	if len(code) == basicCode && past == nil {
+		if code, err = implementationOf(ctx, c, code); err != nil {
+			return nil, err
+		}
+	}
+	item, err := c.ServiceItem(ctx, code, past)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, advise(err, "list them with: huitong item list")
+	}
+	if err == nil && item.Erased {
+		return nil, fault.New(fault.NotFound, "item.erased", "what the item said then was erased since")
+	}
+	return item, err
+}
+
+// implementationOf gives the code of the only item with a basic code.
+func implementationOf(ctx context.Context, c *sdk.Client, code string) (string, error) {
+	items, err := itemsOf(ctx, c, sdk.ServiceItemFilter{BasicCode: code})
+	switch {
+	case err != nil:
+		return "", err
+	case len(items) == 0:
+		return code, nil
+	case len(items) > 1:
+		return "", usageError("%d departments have the item %s; name one by its implementation code, such as %s", len(items), code, items[0].ImplementationCode)
+	}
+	return items[0].ImplementationCode, nil
 }
 
 func (a *app) showItem(i *recordsv1.ServiceItem) error {
@@ -176,47 +192,16 @@ func toBring(i *recordsv1.ServiceItem) (n int) {
 	return n
 }
 
-// readItems gives the present service items in the order of their codes. It
-// reads the topic from its beginning: the position is this run's own.
-func readItems(ctx context.Context, c *sdk.Client, topic string) ([]*recordsv1.ServiceItem, error) {
-	if _, err := c.EnsureSubscription(ctx, sdk.NewSubscription{Name: topic, Topic: topic, Start: sdk.FromAll()}); err != nil {
-		return nil, err
-	}
-	items := map[string]*recordsv1.ServiceItem{}
-	var position uint64
-	keep := func(_ context.Context, d *sdk.Delivery) error {
-		position = max(position, d.Sequence)
-		switch {
-		case d.Notice || d.Status == sdk.Active && !d.HasPayload():
-			return nil // a later version comes, or the payload stays what it was
-		case d.Status != sdk.Active:
-			delete(items, d.Key)
-			return nil
+// itemsOf gives service items in the order of their codes.
+func itemsOf(ctx context.Context, c *sdk.Client, f sdk.ServiceItemFilter) (items []*recordsv1.ServiceItem, err error) {
+	for item, err := range c.ServiceItems(ctx, f) {
+		if err != nil {
+			return nil, err
 		}
-		item := &recordsv1.ServiceItem{}
-		if err := d.Unmarshal(item); err != nil {
-			return err
-		}
-		items[item.ImplementationCode] = item
-		return nil
+		items = append(items, item.Item)
 	}
-	caught := make(chan struct{})
-	s, err := c.Subscribe(ctx, topic, keep, sdk.WithPosition(func(context.Context) (uint64, error) { return position, nil }),
-		sdk.WithCaughtUp(sync.OnceFunc(func() { close(caught) })))
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-caught:
-	case <-ctx.Done():
-	case <-s.Closed():
-	}
-	s.Drain()
-	<-s.Closed()
-	if err := errors.Join(ctx.Err(), s.Err()); err != nil {
-		return nil, err
-	}
-	return slices.SortedFunc(maps.Values(items), func(a, b *recordsv1.ServiceItem) int {
+	slices.SortFunc(items, func(a, b *recordsv1.ServiceItem) int {
 		return strings.Compare(a.ImplementationCode, b.ImplementationCode)
-	}), nil
+	})
+	return items, nil
 }

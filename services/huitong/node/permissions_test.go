@@ -51,6 +51,8 @@ type permissions struct {
 	// published is the entry of a record of o, granted that of the grant.
 	published, granted uint64
 	key                string
+	// item is the code of a service item of o.
+	item string
 	// person is an official of o's department.
 	person *sdk.PersonKey
 	// refused are the callers, topics and rules whose refusals are counted by now.
@@ -86,6 +88,13 @@ func newPermissions(t *testing.T) *permissions {
 	m := marriages(60)[0]
 	receipt, err := publisher.Publish(t.Context(), "marriage", m)
 	if err != nil {
+		t.Fatal(err)
+	}
+	p.item = subsidyItem().ImplementationCode
+	if err := x.CreateTopic(t.Context(), unconditional("service-items", "ServiceItem", sample.CivilAffairs)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := publisher.Publish(t.Context(), "service-items", subsidyItem()); err != nil {
 		t.Fatal(err)
 	}
 	if err := publisher.Close(t.Context()); err != nil {
@@ -152,6 +161,7 @@ type clientsOf struct {
 	cataloguev1.GroupServiceClient
 	exchangev1.DocumentServiceClient
 	exchangev1.ReuseServiceClient
+	exchangev1.ItemServiceClient
 }
 
 func over(c grpc.ClientConnInterface) clientsOf {
@@ -164,7 +174,7 @@ func over(c grpc.ClientConnInterface) clientsOf {
 		exchangev1.NewStatusServiceClient(c),
 		exchangev1.NewFanOutServiceClient(c),
 		accessv1.NewDeadlineServiceClient(c),
-		cataloguev1.NewPersonServiceClient(c), cataloguev1.NewGroupServiceClient(c), exchangev1.NewDocumentServiceClient(c), exchangev1.NewReuseServiceClient(c),
+		cataloguev1.NewPersonServiceClient(c), cataloguev1.NewGroupServiceClient(c), exchangev1.NewDocumentServiceClient(c), exchangev1.NewReuseServiceClient(c), exchangev1.NewItemServiceClient(c),
 	}
 }
 
@@ -429,6 +439,7 @@ func (p *permissions) rows() []matrixRow {
 	rows = append(rows, p.fanOutRows()...)
 	rows = append(rows, p.documentRows()...)
 	rows = append(rows, p.reuseRows()...)
+	rows = append(rows, p.itemRows()...)
 	return rows
 }
 
@@ -439,7 +450,7 @@ func methodsOf(t *testing.T) []string {
 		"exchange.v1.ExchangeService", "catalogue.v1.CatalogueService", "access.v1.AccessService", "ledger.v1.LedgerService",
 		"exchange.v1.SnapshotService", "exchange.v1.CorrectionService", "exchange.v1.StatusService", "exchange.v1.EnrolmentService", "access.v1.DeadlineService",
 		"catalogue.v1.PersonService", "access.v1.AllowedService", "access.v1.CaseService", "access.v1.AgreementService",
-		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "exchange.v1.FanOutService", "catalogue.v1.GroupService", "exchange.v1.DocumentService", "exchange.v1.ReuseService",
+		"access.v1.ConsentService", "access.v1.RepresentationService", "access.v1.IdentityProviderService", "exchange.v1.FanOutService", "catalogue.v1.GroupService", "exchange.v1.DocumentService", "exchange.v1.ReuseService", "exchange.v1.ItemService",
 	} {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("huitong." + name))
 		if err != nil {

@@ -8,14 +8,16 @@ import (
 )
 
 // serveReading serves what reads records for a case: queries, checks, and the
-// once-only step over them.
+// once-only step over them; and the service items, which whoever is enrolled reads.
 func (n *Node) serveReading() {
 	exchangev1.RegisterExchangeServiceServer(n.server, &rpc.ExchangeService{
 		SubscriptionService: rpc.SubscriptionService{Subscriptions: n.subscriptions}, DB: n.DB, Intake: n.intake, Queries: n.queries,
 	})
-	exchangev1.RegisterReuseServiceServer(n.server, &rpc.ReuseService{Reuse: reuse.New(reuse.Config{
+	once := reuse.New(reuse.Config{
 		Queries: n.queries, Index: n.Index, Topics: n.Catalogue, Policy: n.Policy, Conditions: &reuse.Conditions{}, Publisher: n.intake, Clock: n.Clock,
-	})})
+	})
+	exchangev1.RegisterReuseServiceServer(n.server, &rpc.ReuseService{Reuse: once})
+	exchangev1.RegisterItemServiceServer(n.server, &rpc.ItemService{Reuse: once})
 	exchangev1.RegisterFanOutServiceServer(n.server, &rpc.FanOutService{FanOuts: fanout.New(fanout.Config{
 		DB: n.DB, Topics: n.Catalogue, Queries: n.queries, Policy: n.Policy, Refusals: n.refusals, Board: n.Board,
 		Keyring: n.Identity.Keyring, Clock: n.Clock, Log: n.Log,
