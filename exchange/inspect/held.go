@@ -33,7 +33,7 @@ func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []b
 	}
 	whole = len(versions) <= MaxHeld
 	versions = versions[:min(len(versions), MaxHeld)]
-	rows, err := x.DB.Reader().QueryContext(ctx, `SELECT s.topic, r.key_token, r.idx, r.payload_idx, r.version, r.status, r.valid_from, r.valid_until,
+	rows, err := x.DB.Brief().QueryContext(ctx, `SELECT s.topic, r.key_token, r.idx, r.payload_idx, r.version, r.status, r.valid_from, r.valid_until,
 		p.pos, p.tokens, p.body, l.leaf FROM sealed s
 		JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token
 		JOIN sealed p ON p.idx = r.payload_idx
@@ -68,7 +68,7 @@ func (x *Index) newestAbout(ctx context.Context, topics []string, subjectToken [
 	for _, t := range topics {
 		args = append(args, journal.Number(t))
 	}
-	rows, err := x.DB.Index.Read().QueryContext(ctx, "SELECT max(idx) FROM index_tokens WHERE token = $1 AND topic IN ("+
+	rows, err := x.DB.Index.Brief().QueryContext(ctx, "SELECT max(idx) FROM index_tokens WHERE token = $1 AND topic IN ("+
 		places(2, len(topics))+") AND record > 0 GROUP BY topic, record LIMIT "+strconv.Itoa(MaxHeld+1), args...)
 	if err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ func (x *Index) RecordsOfSubjectAt(ctx context.Context, topic string, subjectTok
 // is about somebody else whose token has the same number.
 func (x *Index) keyToken(ctx context.Context, idx int64, subjectToken []byte) (token []byte, err error) {
 	var tokens []byte
-	err = x.DB.Reader().QueryRowContext(ctx, "SELECT key_token, tokens FROM sealed WHERE idx = $1", idx).Scan(&token, &tokens)
+	err = x.DB.Brief().QueryRowContext(ctx, "SELECT key_token, tokens FROM sealed WHERE idx = $1", idx).Scan(&token, &tokens)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -97,7 +97,7 @@ func (x *Index) candidates(ctx context.Context, token, topic, from int64, limit 
 
 // candidatesAt looks at versions up to an entry only.
 func (x *Index) candidatesAt(ctx context.Context, token, topic, from int64, limit int, last int64) ([]candidate, error) {
-	rows, err := x.DB.Index.Read().QueryContext(ctx, `SELECT record, max(idx) FROM index_tokens
+	rows, err := x.DB.Index.Brief().QueryContext(ctx, `SELECT record, max(idx) FROM index_tokens
 		WHERE token = $1 AND topic = $2 AND record >= $3 AND record > 0 AND idx <= $5 GROUP BY record ORDER BY record LIMIT $4`,
 		token, topic, from, int64(limit), last)
 	if err != nil {
@@ -120,7 +120,7 @@ func (x *Index) candidatesAt(ctx context.Context, token, topic, from int64, limi
 // others by now.
 func (x *Index) present(ctx context.Context, topic, idx int64, subjectToken []byte) ([]byte, error) {
 	var keyToken, tokens []byte
-	err := x.DB.Reader().QueryRowContext(ctx, `SELECT r.key_token, p.tokens FROM sealed s
+	err := x.DB.Brief().QueryRowContext(ctx, `SELECT r.key_token, p.tokens FROM sealed s
 		JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token
 		JOIN sealed p ON p.idx = r.payload_idx
 		WHERE s.idx = $1 AND s.topic = $2`, idx, topic).Scan(&keyToken, &tokens)

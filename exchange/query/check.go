@@ -201,7 +201,7 @@ func (q *Queries) active(ctx context.Context, topic *catalog.Topic, question *ch
 	if len(payloads)+len(wanted) > predicate.MaxRecords {
 		return nil, predicate.TooMany()
 	}
-	rows, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Reader(), wanted)
+	rows, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Brief(), wanted)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 // no record.
 func (q *Queries) Document(ctx context.Context, caller *identity.Caller, acting *exchangev1.Acting, index uint64, d *ledgerv1.Document) (*exchangev1.QueryResponse, error) {
 	var leaf []byte
-	if err := q.DB.Reader().QueryRowContext(ctx, "SELECT leaf FROM ledger WHERE idx = $1", int64(index)).Scan(&leaf); err != nil {
+	if err := q.DB.Brief().QueryRowContext(ctx, "SELECT leaf FROM ledger WHERE idx = $1", int64(index)).Scan(&leaf); err != nil {
 		return nil, err
 	}
 	entry := &ledgerv1.LedgerEntry{}

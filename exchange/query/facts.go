@@ -30,7 +30,7 @@ func (q *Queries) CaseOf(ctx context.Context, r access.Request) (*cases.Case, er
 	if r.Case == "" {
 		return nil, nil
 	}
-	return cases.Find(ctx, q.DB.Reader(), q.Cases.Token(r.Caller.Participant, r.Case))
+	return cases.Find(ctx, q.DB.Brief(), q.Cases.Token(r.Caller.Participant, r.Case))
 }
 
 // Facts are what a request's decision rests on: its case, and the consents that

@@ -40,7 +40,7 @@ func (q *Queries) page(ctx context.Context, topic *catalog.Topic, a *question, f
 
 // version adds one version by its ledger index.
 func (q *Queries) version(ctx context.Context, topic *catalog.Topic, a *question, fields []uint32, p *page) error {
-	row, err := journal.ByIndex(ctx, q.DB.Reader(), a.GetIndex())
+	row, err := journal.ByIndex(ctx, q.DB.Brief(), a.GetIndex())
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (q *Queries) records(ctx context.Context, topic *catalog.Topic, a *question
 			wanted = append(wanted, r)
 		}
 	}
-	rows, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Reader(), wanted)
+	rows, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Brief(), wanted)
 	if err != nil {
 		return 0, err
 	}
@@ -145,7 +145,7 @@ func (q *Queries) records(ctx context.Context, topic *catalog.Topic, a *question
 }
 
 func (q *Queries) present(ctx context.Context, topic *catalog.Topic, tokens [][]byte) (map[string]journal.Present, error) {
-	return journal.PresentOf(ctx, q.DB.Journal, q.DB.Reader(), journal.Number(topic.Name), tokens)
+	return journal.PresentOf(ctx, q.DB.Journal, q.DB.Brief(), journal.Number(topic.Name), tokens)
 }
 
 func presence(present map[string]journal.Present, token []byte) release.Presence {
@@ -166,7 +166,7 @@ func (q *Queries) aboutVersion(ctx context.Context, topic *catalog.Topic, row *j
 	if len(entry.GetPublished().GetSubjectCommitments()) > 0 || len(present.KeyToken) == 0 {
 		return q.about(topic, row, a)
 	}
-	payloads, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Reader(), []journal.Present{present})
+	payloads, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Brief(), []journal.Present{present})
 	if err != nil {
 		return false, err
 	}

@@ -25,7 +25,7 @@ func (q *Queries) counted(ctx context.Context, question *checking, r *result) ([
 		return nil, nil
 	}
 	asked := predicate.AskedToken(q.Keyring, question.caller.Participant, question.Acting.GetCaseNumber(), question.subject, question.Topic, question.Check)
-	known, err := askedBefore(ctx, q.DB.Reader(), asked, r.threshold)
+	known, err := askedBefore(ctx, q.DB.Brief(), asked, r.threshold)
 	if err != nil || known {
 		return nil, err
 	}

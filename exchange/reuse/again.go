@@ -93,7 +93,7 @@ func (r *Reuse) again(ctx context.Context, a *assessment, chosen map[string]choi
 // receiptOf is the receipt of an entry that was committed before.
 func (r *Reuse) receiptOf(ctx context.Context, index uint64) (*exchangev1.Receipt, *ledgerv1.LedgerEntry, error) {
 	var leaf []byte
-	if err := r.Queries.DB.Reader().QueryRowContext(ctx, "SELECT leaf FROM ledger WHERE idx = $1", int64(index)).Scan(&leaf); err != nil {
+	if err := r.Queries.DB.Brief().QueryRowContext(ctx, "SELECT leaf FROM ledger WHERE idx = $1", int64(index)).Scan(&leaf); err != nil {
 		return nil, nil, fmt.Errorf("entry %d: %w", index, err)
 	}
 	entry := &ledgerv1.LedgerEntry{}
@@ -137,7 +137,7 @@ func (r *Reuse) copyAgain(ctx context.Context, a *assessment, m *material, index
 
 func (r *Reuse) readOpening(ctx context.Context, index uint64) (*ledgerv1.ReadOpening, error) {
 	var body []byte
-	if err := r.Queries.DB.Reader().QueryRowContext(ctx, "SELECT body FROM sealed WHERE idx = $1", int64(index)).Scan(&body); err != nil {
+	if err := r.Queries.DB.Brief().QueryRowContext(ctx, "SELECT body FROM sealed WHERE idx = $1", int64(index)).Scan(&body); err != nil {
 		return nil, fmt.Errorf("the opening of entry %d: %w", index, err)
 	}
 	return journal.OpenEntry(r.Queries.Keyring, r.Queries.Journal.Head().Origin, body)
@@ -160,11 +160,11 @@ func (r *Reuse) sourceOf(ctx context.Context, a *assessment, topic string, about
 // gives its grade.
 func (r *Reuse) versionAgain(ctx context.Context, from *source, detail *ledgerv1.ReleaseDetail, json bool) (*exchangev1.ReleasedRecord, string, error) {
 	q := r.Queries
-	row, err := journal.ByIndex(ctx, q.DB.Reader(), detail.Index)
+	row, err := journal.ByIndex(ctx, q.DB.Brief(), detail.Index)
 	if err != nil || row == nil {
 		return nil, "", fmt.Errorf("entry %d: %w", detail.Index, err)
 	}
-	present, err := journal.PresentOf(ctx, q.DB.Journal, q.DB.Reader(), row.Topic, [][]byte{row.KeyToken})
+	present, err := journal.PresentOf(ctx, q.DB.Journal, q.DB.Brief(), row.Topic, [][]byte{row.KeyToken})
 	if err != nil {
 		return nil, "", err
 	}

@@ -65,7 +65,7 @@ func (m *material) decline() {
 // collect releases what has no choice yet, and gives once more what was released
 // before.
 func (r *Reuse) collect(ctx context.Context, a *assessment, req *exchangev1.CollectRequest) (*exchangev1.CollectResponse, error) {
-	chosen, err := r.choices(ctx, r.Queries.DB.Reader(), a)
+	chosen, err := r.choices(ctx, r.Queries.DB.Brief(), a)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func (r *Reuse) itemOn(ctx context.Context, topic, code string, known *item) (*i
 	}
 	q := r.Queries
 	token := q.Keyring.Token(identity.TokenRecord, topic, code)
-	present, err := journal.PresentOf(ctx, q.DB.Journal, q.DB.Reader(), journal.Number(topic), [][]byte{token})
+	present, err := journal.PresentOf(ctx, q.DB.Journal, q.DB.Brief(), journal.Number(topic), [][]byte{token})
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (r *Reuse) itemOn(ctx context.Context, topic, code string, known *item) (*i
 	if known != nil && known.index == p.PayloadIndex {
 		return known, nil
 	}
-	row, err := journal.ByIndex(ctx, q.DB.Reader(), p.PayloadIndex)
+	row, err := journal.ByIndex(ctx, q.DB.Brief(), p.PayloadIndex)
 	if err != nil || row == nil || row.Body == nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func (r *Reuse) Preview(ctx context.Context, caller *identity.Caller, req *excha
 }
 
 func (r *Reuse) preview(ctx context.Context, a *assessment, json bool) (*exchangev1.PreviewResponse, error) {
-	chosen, err := r.choices(ctx, r.Queries.DB.Reader(), a)
+	chosen, err := r.choices(ctx, r.Queries.DB.Brief(), a)
 	if err != nil {
 		return nil, err
 	}

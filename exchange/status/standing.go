@@ -60,7 +60,7 @@ func (s *Statuses) look(ctx context.Context, topic *catalog.Topic, key string) (
 		return unknown, err
 	}
 	token := s.Keyring.Token(identity.TokenRecord, topic.Name, key)
-	found, err := journal.PresentOf(ctx, s.DB.Journal, s.DB.Reader(), journal.Number(topic.Name), [][]byte{token})
+	found, err := journal.PresentOf(ctx, s.DB.Journal, s.DB.Brief(), journal.Number(topic.Name), [][]byte{token})
 	if err != nil {
 		return unknown, err
 	}
@@ -69,7 +69,7 @@ func (s *Statuses) look(ctx context.Context, topic *catalog.Topic, key string) (
 	if !offers || !held || !told {
 		return unknown, nil
 	}
-	row, err := journal.ByIndex(ctx, s.DB.Reader(), present.Index)
+	row, err := journal.ByIndex(ctx, s.DB.Brief(), present.Index)
 	if err != nil || row == nil || row.Body == nil {
 		return unknown, err // erased meanwhile
 	}

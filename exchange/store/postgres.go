@@ -42,8 +42,8 @@ func openPostgres(ctx context.Context, url string) (*DB, error) {
 	}
 	d := postgresDialect{}
 	return &DB{
-		Journal: &Part{dialect: d, write: pooled{pool}, read: pool, begin: begin},
-		Index:   &Part{dialect: d, write: pooled{pool}, read: pool, begin: lazy},
+		Journal: &Part{dialect: d, write: pooled{pool}, read: pool, brief: pool, begin: begin},
+		Index:   &Part{dialect: d, write: pooled{pool}, read: pool, brief: pool, begin: lazy},
 		closers: []func() error{pool.Close},
 	}, nil
 }

@@ -62,7 +62,7 @@ func openSQLite(ctx context.Context, dir string) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) openFile(ctx context.Context, path, synchronous string, readers int) (*Part, error) {
+func (db *DB) openFile(ctx context.Context, path, synchronous string, most int) (*Part, error) {
 	// The page size comes before the journal mode, which creates the file; the
 	// driver runs _pragma in the order of their names, and _journal_mode last.
 	pragmas := fmt.Sprintf("?_pragma=busy_timeout(10000)&_pragma=foreign_keys(0)&_pragma=page_size(%d)&_journal_mode=WAL"+
@@ -88,14 +88,15 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, readers in
 	if err != nil {
 		return nil, err
 	}
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
+	read.SetMaxOpenConns(most)
+	read.SetMaxIdleConns(most)
 	db.closers = append(db.closers, read.Close)
 	writer, err := newSingle(ctx, write)
 	if err != nil {
 		return nil, err
 	}
-	p := &Part{dialect: sqliteDialect{}, write: writer, read: &prepared{DB: read}, begin: "BEGIN IMMEDIATE"}
+	readers := &prepared{DB: read}
+	p := &Part{dialect: sqliteDialect{}, write: writer, read: readers, brief: unwatched{readers}, begin: "BEGIN IMMEDIATE"}
 	stop := make(chan struct{})
 	p.breathe = keepLogShort(p, flush, stop)
 	db.closers = append(db.closers, func() error {

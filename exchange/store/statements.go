@@ -144,6 +144,25 @@ func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...an
 	return p.DB.QueryRowContext(ctx, query, args...)
 }
 
+// unwatched are readers whose queries are not cut off by the end of a context, only
+// not begun any more: the driver and database/sql watch for it by a goroutine
+// each, which for a row or two takes as long as the query.
+type unwatched struct{ *prepared }
+
+func (u unwatched) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return u.prepared.QueryContext(context.WithoutCancel(ctx), query, args...)
+}
+
+func (u unwatched) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return u.prepared.QueryRowContext(ctx, query, args...)
+}
+
 func worthPreparing(query string) bool {
 	for _, word := range []string{"INSERT ", "SELECT ", "UPDATE ", "DELETE ", "SAVEPOINT ", "RELEASE "} {
 		if strings.HasPrefix(query, word) {

@@ -44,6 +44,7 @@ type Part struct {
 	dialect dialect
 	write   writers
 	read    Tx
+	brief   Tx
 	begin   string
 	faults  atomic.Pointer[Faults]
 	breathe func(ctx context.Context) error
@@ -108,6 +109,14 @@ func (db *DB) Reader() Tx { return db.Journal.read }
 // Read runs single reads. A query must be closed after one page: an open one
 // keeps the write-ahead log from being reset.
 func (p *Part) Read() Tx { return p.read }
+
+// Brief runs single reads that find few rows by their keys. The end of a context
+// does not cut them off where that costs more than to finish them; they are not
+// begun behind it.
+func (p *Part) Brief() Tx { return p.brief }
+
+// Brief runs brief reads of the journal part.
+func (db *DB) Brief() Tx { return db.Journal.brief }
 
 // Fail makes commits fail as f says; for tests.
 func (p *Part) Fail(f Faults) { p.faults.Store(&f) }

@@ -113,3 +113,17 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	}
 	db.Close()
 }
+
+// TestBriefReads: a brief read is not begun once its caller has gone.
+func TestBriefReads(t *testing.T) {
+	db := storetest.Open(t)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_, err := db.Brief().QueryContext(gone, "SELECT version FROM guards WHERE kind = $1", int64(1))
+	var n int
+	one := db.Brief().QueryRowContext(gone, "SELECT count(*) FROM guards").Scan(&n)
+	if !errors.Is(err, context.Canceled) || !errors.Is(one, context.Canceled) {
+		t.Fatalf("begun for a caller that has gone: %v, %v", err, one)
+	}
+	must(t, db.Brief().QueryRowContext(t.Context(), "SELECT count(*) FROM guards").Scan(&n))
+}
