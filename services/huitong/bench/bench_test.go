@@ -33,7 +33,7 @@ func TestTablesCompareWithReferences(t *testing.T) {
 		"deliver": {[]string{"catch-up of a new subscription  /  JetStream", "fsync"}, []string{"200/s", "2000/s"}},
 		"suspend": {[]string{"fsync"}, []string{"10 running subscriptions", "all have heard"}},
 		"query":   {[]string{"check, 64 callers", "query by subject", "gRPC echo", "fsync"}, []string{"by key, 1 caller", "check, 1 caller"}},
-		"reuse":   {[]string{"p50 of prepare", "collect five, 64 callers  /  gRPC echo", "fsync"}, []string{"prepare, 1 callers", "prepare, 16 callers", "collect five"}},
+		"reuse":   {[]string{"p50 of prepare", "collect five, 64 callers  /  gRPC echo", "fsync"}, []string{"prepare, 1 callers", "prepare, 16 callers", "collect five", "a revocation that 100 cases relied on"}},
 		"decide":  {[]string{"fsync"}, []string{"1 grant on the topic", "50 grants on the topic"}},
 		"ledger":  {[]string{"entries, 64 callers  /  JetStream", "fsync"}, []string{"inclusion proofs", "export"}},
 	} {

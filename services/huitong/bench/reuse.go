@@ -81,6 +81,11 @@ func (s *settings) reuseAll(ctx context.Context, r *Report, in *installation) er
 	}
 	collected.Note = fmt.Sprintf("%.0f entries/s", collected.Rate*(holding+1))
 	r.add(collected)
+	revoked, err := s.revoke(ctx, in, source, hall, people)
+	if err != nil {
+		return err
+	}
+	r.add(revoked)
 	r.Ratios = append(r.Ratios, Ratio{"p50 of prepare with all records in", "p50 with the first", after.P50 / before.P50})
 	bare, err := s.bareEcho(ctx, "gRPC echo over mutual TLS, 64 callers, 8 connections", Limit{Time: s.duration})
 	if err == nil {
