@@ -81,9 +81,9 @@ func (f *FanOuts) insert(ctx context.Context, n *fanOut, sources []*source) erro
 	}
 	return f.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		var id string
-		err := tx.QueryRowContext(ctx, `INSERT INTO fan_outs (id, system, participant, asked_at, request, version, state, entry)
-			VALUES ($1, $2, $3, $4, $5, 0, $6, 0) ON CONFLICT (id) DO NOTHING RETURNING id`,
-			n.id, n.system, n.participant, n.askedAt, sealed, []byte{}).Scan(&id)
+		err := tx.QueryRowContext(ctx, `INSERT INTO fan_outs (id, system, participant, asked_at, request, version, state, entry, case_token)
+			VALUES ($1, $2, $3, $4, $5, 0, $6, 0, $7) ON CONFLICT (id) DO NOTHING RETURNING id`,
+			n.id, n.system, n.participant, n.askedAt, sealed, []byte{}, f.caseToken(n.participant, n.request.Acting.GetCaseNumber())).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -92,9 +92,9 @@ func (f *FanOuts) insert(ctx context.Context, n *fanOut, sources []*source) erro
 		}
 		for _, s := range sources {
 			_, err := tx.ExecContext(ctx, `INSERT INTO fan_out_sources (fan_out, place, topic, provider, live, state, rule, deadline,
-				request, outcome, records, said, said_by, late, answered_at, answer, entry)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '', '', '', 0, 0, 0, 0)`,
-				n.id, int64(s.place), s.topic, s.provider, number(s.live), int64(s.state), s.rule, s.deadline)
+				request, outcome, records, said, said_by, late, answered_at, answer, entry, subject_token)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '', '', '', 0, 0, 0, 0, $9)`,
+				n.id, int64(s.place), s.topic, s.provider, number(s.live), int64(s.state), s.rule, s.deadline, f.subjectToken(n.request.Sources[s.place].Subject))
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/fanout"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -76,6 +77,8 @@ type source struct {
 	held     []inspect.Held
 	tooMany  bool
 	openings map[uint64]*ledgerv1.RecordOpening
+	// said is what its supplier said for the case; nil if it is not answered live.
+	said *fanout.Said
 }
 
 // assess decides on the call and then on every material. An error of kind Denied
@@ -204,6 +207,7 @@ func (s *sources) add(ctx context.Context, topic *catalog.Topic, person *ledgerv
 	request := access.Request{
 		Caller: whole.Caller, Action: access.Query, Topic: topic.Name, Person: whole.Person, Purpose: whole.Purpose, Case: whole.Case,
 	}
+	request.Live = topic.AnsweredLive() && topic.Provider != whole.Caller.Participant
 	var err error
 	if request.Facts, err = s.r.Queries.Facts(ctx, request, s.a.of, person); err != nil {
 		return err
@@ -239,6 +243,11 @@ func (s *sources) look(ctx context.Context) error {
 		}
 		for _, one := range of {
 			one.held, one.tooMany = held[journal.Number(one.topic.Name)], !whole
+			if one.allowed.Request.Live {
+				if err := s.lookLive(ctx, one); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
@@ -308,21 +317,15 @@ func (r *Reuse) weighOne(ctx context.Context, s *sources, m *material, e *record
 
 // stateOf is how a material stands whose topic is refused by a rule.
 func stateOf(rule string) state {
-	switch {
-	case strings.HasPrefix(rule, "consent."):
+	if strings.HasPrefix(rule, "consent.") {
 		return needsConsent
-	case rule == "topic.answered_live":
-		return supplierLate
 	}
 	return needsGrant
 }
 
 func nextFor(s state, from *source) string {
-	switch s {
-	case needsConsent:
+	if s == needsConsent {
 		return "record the subject's consent, then prepare again"
-	case supplierLate:
-		return "ask " + from.topic.Provider + " live, by a fan-out; until it has answered the applicant submits it"
 	}
 	return "ask " + from.topic.Provider + " for a grant on " + from.topic.Name + "; until then the applicant submits it"
 }

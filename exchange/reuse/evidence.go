@@ -30,6 +30,9 @@ type found struct {
 // published last. If they may be of several persons nothing is guessed.
 func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *recordsv1.Evidence) (found, error) {
 	var good []found
+	if from.said != nil && !m.answered(from) {
+		return found{}, nil
+	}
 	if from.tooMany {
 		m.take(isAmbiguous, from, "material.ambiguous", "the subject has more records than are looked at", "query the topic, and choose")
 		return found{}, nil

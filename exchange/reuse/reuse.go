@@ -11,6 +11,8 @@
 // item that it was submitted for. Papers that a counter had to accept while the
 // exchange could not be reached are reported afterwards (papers.go).
 //
+// What is answered live counts for the case that it was answered for (live.go).
+//
 // Everything is decided by access.Policy as a query of each topic for the case;
 // where consent is needed and missing, nothing is looked at, so that nobody learns
 // whether it is held. Of several records that would do the latest is taken, unless
@@ -51,6 +53,7 @@ type Config struct {
 	Policy     *access.Policy
 	Conditions *Conditions
 	Publisher  Publisher
+	Suppliers  Suppliers
 	Clock      func() time.Time
 }
 

@@ -190,6 +190,21 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
+// TestAGapOfTheSchemaIsFilled: a migration that came to be after a later one.
+func TestAGapOfTheSchemaIsFilled(t *testing.T) {
+	url := storetest.URL(t)
+	db, err := store.Open(t.Context(), url)
+	must(t, err)
+	for _, statement := range []string{"DROP TABLE expiry_sweep", "DROP INDEX records_until", "DELETE FROM schema_journal WHERE version = 17"} {
+		must(t, exec(t, db, statement))
+	}
+	must(t, db.Close())
+	db, err = store.Open(t.Context(), url)
+	must(t, err)
+	must(t, exec(t, db, "DELETE FROM expiry_sweep"))
+	must(t, db.Close())
+}
+
 // TestOpenedAgain: an existing database opens without a migration, and keeps
 // what it holds.
 func TestOpenedAgain(t *testing.T) {

@@ -42,25 +42,56 @@ func (p *Part) migrateTo(ctx context.Context, table string, names []string, file
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+table+" (version "+p.dialect.schema("INTEGER")+" PRIMARY KEY)"); err != nil {
 			return err
 		}
-		var have int
-		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM "+table).Scan(&have); err != nil {
+		have, newest, err := applied(ctx, tx, table)
+		if err != nil {
 			return err
 		}
-		if have > len(names) {
-			return fmt.Errorf("the database has schema %d, this binary understands %d; use a newer one", have, len(names))
-		}
-		for _, name := range names[have:] {
+		understood := 0
+		for _, name := range names {
+			version, err := versionOf(name)
+			if err != nil {
+				return err
+			}
+			if understood = max(understood, version); have[version] {
+				continue
+			}
 			if err := p.apply(ctx, tx, table, name, files); err != nil {
 				return fmt.Errorf("migration %s: %w", name, err)
 			}
+		}
+		if newest > understood {
+			return fmt.Errorf("the database has schema %d, this binary understands %d; use a newer one", newest, understood)
 		}
 		return nil
 	})
 }
 
+// applied gives the versions that the database has: their numbers may have gaps,
+// and what fills one later is applied then.
+func applied(ctx context.Context, tx Tx, table string) (have map[int]bool, newest int, err error) {
+	rows, err := tx.QueryContext(ctx, "SELECT version FROM "+table)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	have = map[int]bool{}
+	for rows.Next() {
+		var version int
+		if err := rows.Scan(&version); err != nil {
+			return nil, 0, err
+		}
+		have[version], newest = true, max(newest, version)
+	}
+	return have, newest, rows.Err()
+}
+
+// versionOf is the number that a migration's file name begins with.
+func versionOf(name string) (int, error) {
+	return strconv.Atoi(name[strings.LastIndex(name, "/")+1:][:4])
+}
+
 func (p *Part) apply(ctx context.Context, tx Tx, table, name string, files fs.FS) error {
-	base := name[strings.LastIndex(name, "/")+1:]
-	version, err := strconv.Atoi(base[:4])
+	version, err := versionOf(name)
 	if err != nil {
 		return err
 	}

@@ -13,13 +13,15 @@ func (n *Node) serveReading() {
 	exchangev1.RegisterExchangeServiceServer(n.server, &rpc.ExchangeService{
 		SubscriptionService: rpc.SubscriptionService{Subscriptions: n.subscriptions}, DB: n.DB, Intake: n.intake, Queries: n.queries,
 	})
+	fanOuts := fanout.New(fanout.Config{
+		DB: n.DB, Topics: n.Catalogue, Queries: n.queries, Policy: n.Policy, Refusals: n.refusals, Board: n.Board,
+		Keyring: n.Identity.Keyring, Clock: n.Clock, Log: n.Log,
+	})
+	exchangev1.RegisterFanOutServiceServer(n.server, &rpc.FanOutService{FanOuts: fanOuts})
 	once := reuse.New(reuse.Config{
-		Queries: n.queries, Index: n.Index, Topics: n.Catalogue, Policy: n.Policy, Conditions: &reuse.Conditions{}, Publisher: n.intake, Clock: n.Clock,
+		Queries: n.queries, Index: n.Index, Topics: n.Catalogue, Policy: n.Policy, Conditions: &reuse.Conditions{}, Publisher: n.intake,
+		Suppliers: fanOuts, Clock: n.Clock,
 	})
 	exchangev1.RegisterReuseServiceServer(n.server, &rpc.ReuseService{Reuse: once})
 	exchangev1.RegisterItemServiceServer(n.server, &rpc.ItemService{Reuse: once})
-	exchangev1.RegisterFanOutServiceServer(n.server, &rpc.FanOutService{FanOuts: fanout.New(fanout.Config{
-		DB: n.DB, Topics: n.Catalogue, Queries: n.queries, Policy: n.Policy, Refusals: n.refusals, Board: n.Board,
-		Keyring: n.Identity.Keyring, Clock: n.Clock, Log: n.Log,
-	})})
 }

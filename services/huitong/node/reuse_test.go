@@ -152,7 +152,7 @@ func TestPrepareSaysHowEachMaterialStands(t *testing.T) {
 	for code, want := range map[string]sdk.MaterialState{
 		"identity": sdk.MaterialHeld, "residence": sdk.MaterialDisputed, "insured": sdk.MaterialExpired, "disabled": sdk.MaterialAmbiguous,
 		"income": sdk.MaterialNeedsConsent, "property": sdk.MaterialNeedsGrant, "kind": sdk.MaterialToSubmit,
-		"live": sdk.MaterialSupplierLate, "statement": sdk.MaterialToSubmit, "birth": sdk.MaterialToSubmit,
+		"live": sdk.MaterialToSubmit, "statement": sdk.MaterialToSubmit, "birth": sdk.MaterialToSubmit,
 	} {
 		m := states[code]
 		if m.GetState() != want {
