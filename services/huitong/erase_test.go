@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/store"
+	"github.com/huitong-bus/huitong/exchange/store/storetest"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
@@ -29,18 +31,19 @@ import (
 // forgetful is an exchange in a directory, with a department that publishes.
 type forgetful struct {
 	*testing.T
-	dir    string
-	people []*recordsv1.Person
-	x      *nodetest.Exchange
-	p      *sdk.Publisher
+	dir      string
+	database string
+	people   []*recordsv1.Person
+	x        *nodetest.Exchange
+	p        *sdk.Publisher
 	// systems counts those that were enrolled.
 	systems int
 }
 
 func newForgetful(t *testing.T) *forgetful {
-	f := &forgetful{T: t, dir: t.TempDir(), people: sample.NewCity(7, 40).Persons()}
+	f := &forgetful{T: t, dir: t.TempDir(), database: storetest.URL(t), people: sample.NewCity(7, 40).Persons()}
 	var err error
-	f.x, err = nodetest.Open(t.Context(), f.dir, node.Config{})
+	f.x, err = nodetest.Open(t.Context(), f.dir, node.Config{Database: f.database})
 	must(t, err)
 	must(t, f.x.CreateTopic(t.Context(), &cataloguev1.Topic{
 		Name: "person", Title: "人口", Provider: f.register(), Contract: "huitong.records.v1.Person",
@@ -69,7 +72,7 @@ func (f *forgetful) close() {
 func (f *forgetful) reopen() {
 	f.Helper()
 	var err error
-	f.x, err = nodetest.Reopen(f.Context(), f.dir, node.Config{})
+	f.x, err = nodetest.Reopen(f.Context(), f.dir, node.Config{Database: f.database})
 	must(f.T, err)
 }
 
@@ -99,7 +102,7 @@ func (f *forgetful) listed(n int) {
 // how many were erased.
 func (f *forgetful) check() (records int, erased uint64) {
 	f.Helper()
-	db, err := store.Open(f.Context(), node.DefaultDatabase(f.dir))
+	db, err := store.Open(f.Context(), f.database)
 	must(f.T, err)
 	defer db.Close()
 	d, err := identity.Load(f.dir)
@@ -142,7 +145,7 @@ func TestErasedStaysErasedWhenTheStreamIsMadeAnew(t *testing.T) {
 func (f *forgetful) everySequence() (empty int) {
 	f.Helper()
 	ctx := f.Context()
-	db, err := store.Open(ctx, node.DefaultDatabase(f.dir))
+	db, err := store.Open(ctx, f.database)
 	must(f.T, err)
 	defer db.Close()
 	rows, err := journal.After(ctx, db.Reader(), 0, 1<<20)
@@ -190,8 +193,7 @@ func (f *forgetful) everySequence() (empty int) {
 func TestAnOlderBackupBringsNothingBack(t *testing.T) {
 	f := newForgetful(t)
 	f.close()
-	backup := filepath.Join(t.TempDir(), "backup")
-	must(t, os.CopyFS(backup, os.DirFS(filepath.Join(f.dir, "db"))))
+	restore := f.backup()
 	f.reopen()
 	f.register()
 	gone := f.people[0]
@@ -200,8 +202,7 @@ func TestAnOlderBackupBringsNothingBack(t *testing.T) {
 	f.listed(1)
 	f.close()
 
-	must(t, os.RemoveAll(filepath.Join(f.dir, "db")))
-	must(t, os.CopyFS(filepath.Join(f.dir, "db"), os.DirFS(backup)))
+	restore()
 	f.reopen()
 	f.listed(2)
 	must(t, f.x.Close())
@@ -220,6 +221,67 @@ func TestAnOlderBackupBringsNothingBack(t *testing.T) {
 	if records, erased := f.check(); records != len(f.people) || erased != 1 {
 		t.Fatalf("%d records are held, %d were erased, after it was published anew", records, erased)
 	}
+}
+
+// backup copies the database of the closed exchange, and gives what puts the copy
+// in its place.
+func (f *forgetful) backup() (restore func()) {
+	f.Helper()
+	dir, isSQLite := strings.CutPrefix(f.database, "sqlite:")
+	if !isSQLite {
+		return f.backupTables()
+	}
+	copied := filepath.Join(f.TempDir(), "backup")
+	must(f.T, os.CopyFS(copied, os.DirFS(dir)))
+	return func() {
+		must(f.T, os.RemoveAll(dir))
+		must(f.T, os.CopyFS(dir, os.DirFS(copied)))
+	}
+}
+
+// backupTables copies every table of a server's schema beside it.
+func (f *forgetful) backupTables() (restore func()) {
+	f.Helper()
+	tables := f.tables()
+	f.eachTable(tables, "CREATE TABLE backup_%[1]s AS TABLE %[1]s")
+	return func() {
+		f.eachTable(tables, "TRUNCATE %[1]s", "INSERT INTO %[1]s SELECT * FROM backup_%[1]s")
+	}
+}
+
+func (f *forgetful) tables() (names []string) {
+	f.Helper()
+	db, err := store.Open(f.Context(), f.database)
+	must(f.T, err)
+	defer db.Close()
+	rows, err := db.Reader().QueryContext(f.Context(), "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+	must(f.T, err)
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		must(f.T, rows.Scan(&name))
+		names = append(names, name)
+	}
+	must(f.T, rows.Err())
+	return names
+}
+
+// eachTable runs statements for each table, all in one transaction.
+func (f *forgetful) eachTable(tables []string, statements ...string) {
+	f.Helper()
+	db, err := store.Open(f.Context(), f.database)
+	must(f.T, err)
+	defer db.Close()
+	must(f.T, db.Journal.Update(f.Context(), func(ctx context.Context, tx store.Tx) error {
+		for _, name := range tables {
+			for _, statement := range statements {
+				if _, err := tx.ExecContext(ctx, fmt.Sprintf(statement, name)); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+		}
+		return nil
+	}))
 }
 
 // noTrace fails if the list of erasures names anybody.
