@@ -49,3 +49,6 @@ func Compare(t testing.TB, got, want map[string]string) {
 		}
 	}
 }
+
+// FilledUp is what makes few statements of lists of many lengths.
+var FilledUp = filledUp

@@ -1,8 +1,10 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,13 +34,13 @@ func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []b
 		return nil, err == nil, err
 	}
 	whole = len(versions) <= MaxHeld
-	versions = versions[:min(len(versions), MaxHeld)]
+	versions = filledUp(versions[:min(len(versions), MaxHeld)])
 	rows, err := x.DB.Brief().QueryContext(ctx, `SELECT s.topic, r.key_token, r.idx, r.payload_idx, r.version, r.status, r.valid_from, r.valid_until,
 		p.pos, p.tokens, p.body, l.leaf FROM sealed s
 		JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token
 		JOIN sealed p ON p.idx = r.payload_idx
 		JOIN ledger l ON l.idx = r.payload_idx
-		WHERE s.idx IN (`+places(1, len(versions))+`) ORDER BY r.payload_idx`, versions...)
+		WHERE s.idx IN (`+places(1, len(versions))+`)`, versions...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -58,18 +60,23 @@ func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []b
 		h.Row.Index, h.Row.KeyToken = h.Present.PayloadIndex, h.Present.KeyToken
 		held[h.Row.Topic] = append(held[h.Row.Topic], h)
 	}
+	for _, of := range held {
+		slices.SortFunc(of, func(a, b Held) int { return cmp.Compare(a.Row.Index, b.Row.Index) })
+	}
 	return held, whole, rows.Err()
 }
 
 // newestAbout gives the newest version about a subject of each record of some
 // topics, one more than MaxHeld at most.
 func (x *Index) newestAbout(ctx context.Context, topics []string, subjectToken []byte) ([]any, error) {
-	args := []any{tokenNumber(subjectToken)}
+	var numbers []any
 	for _, t := range topics {
-		args = append(args, journal.Number(t))
+		numbers = append(numbers, journal.Number(t))
 	}
+	numbers = filledUp(numbers)
+	args := append([]any{tokenNumber(subjectToken)}, numbers...)
 	rows, err := x.DB.Index.Brief().QueryContext(ctx, "SELECT max(idx) FROM index_tokens WHERE token = $1 AND topic IN ("+
-		places(2, len(topics))+") AND record > 0 GROUP BY topic, record LIMIT "+strconv.Itoa(MaxHeld+1), args...)
+		places(2, len(numbers))+") AND record > 0 GROUP BY topic, record LIMIT "+strconv.Itoa(MaxHeld+1), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +90,16 @@ func (x *Index) newestAbout(ctx context.Context, topics []string, subjectToken [
 		found = append(found, idx.Int64)
 	}
 	return found, rows.Err()
+}
+
+// filledUp repeats the last argument of a list up to the next power of two: a list
+// of each length would be a statement of its own, and those that are kept prepared
+// are not many.
+func filledUp(args []any) []any {
+	for n := len(args); n > 0 && n&(n-1) != 0; n++ {
+		args = append(args, args[len(args)-1])
+	}
+	return args
 }
 
 // places are the marks of n arguments from the first on.

@@ -128,11 +128,12 @@ type read struct{ version, idx uint64 }
 
 // readsOf gives the queries and checks that looked at any of some versions.
 func (x *Index) readsOf(ctx context.Context, versions []uint64) ([]read, error) {
-	marks, args := make([]string, len(versions)), make([]any, len(versions))
+	args := make([]any, len(versions))
 	for i, v := range versions {
-		marks[i], args[i] = fmt.Sprint("$", i+1), int64(v)
+		args[i] = int64(v)
 	}
-	rows, err := x.DB.Index.Read().QueryContext(ctx, "SELECT version, idx FROM index_reads WHERE version IN ("+strings.Join(marks, ",")+") ORDER BY idx, version", args...)
+	args = filledUp(args)
+	rows, err := x.DB.Index.Read().QueryContext(ctx, "SELECT version, idx FROM index_reads WHERE version IN ("+places(1, len(args))+") ORDER BY idx, version", args...)
 	if err != nil {
 		return nil, err
 	}
