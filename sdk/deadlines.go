@@ -25,7 +25,7 @@ type DeadlineFilter struct {
 	// Owner is the participant that must act, Party one that waits.
 	Owner, Party string
 	// Kind is "grant.answer.conditional", "correction.answer", …; Object what must
-	// be dealt with: a grant, a dispute, a topic.
+	// be dealt with: a grant, a dispute, a topic, a notice.
 	Kind, Object string
 	// Open keeps those that run, Late those that are late or were.
 	Open, Late bool

@@ -16,7 +16,8 @@ type Notice = recordsv1.Notice
 
 // SubscribeNotices hands every notice for the caller's department to handle, from
 // the first that there ever was, by the subscription that the system has. A notice
-// is acknowledged when handle returns nil.
+// is acknowledged when handle returns nil. One that no system of the department
+// acknowledges in time is told to the department and the operator on DeadlineTopic.
 func (c *Client) SubscribeNotices(ctx context.Context, handle func(ctx context.Context, n *Notice) error, opts ...SubscribeOption) (*Subscription, error) {
 	_, err := c.EnsureSubscription(ctx, NewSubscription{Name: NoticeSubscription, Topic: NoticeTopic, Start: FromAll()})
 	if err != nil {

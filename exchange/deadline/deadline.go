@@ -1,7 +1,8 @@
 // Package deadline keeps the legal clocks: who must do what by which day.
 //
 // A clock starts, stops and is extended in the transaction of the step that does
-// it, so no step is without its clock and no clock without its step. It runs for
+// it, so no step is without its clock and no clock without its step: that of a
+// notice starts with the notice's entry and stops as its acknowledgement is taken. It runs for
 // working days in Asia/Shanghai; the day of receipt does not count. The row
 // keeps the start and the term; the due day follows from these and from the
 // calendar in force, so a notice that comes later moves it. A clock that stopped
@@ -52,12 +53,15 @@ const (
 	// CatalogueReview: review and publish a catalogue entry; 2 working days
 	// (art. 17).
 	CatalogueReview Kind = "catalogue.review"
+	// NoticeAcknowledge: acknowledge a notice; 1 working day, which the exchange
+	// sets and no law.
+	NoticeAcknowledge Kind = "notice.acknowledge"
 )
 
 // Clock is what starts to run.
 type Clock struct {
 	Kind Kind
-	// Object is what must be dealt with: a grant, a dispute, a topic. Of one kind
+	// Object is what must be dealt with: a grant, a dispute, a topic, a notice. Of one kind
 	// and object one clock runs at a time.
 	Object string
 	// Owner is the participant that must act.
@@ -109,6 +113,10 @@ func Stop(ctx context.Context, tx store.Tx, at int64, kind Kind, object string) 
 	if err != nil {
 		return false, err
 	}
+	return d.stop(ctx, tx, at, s)
+}
+
+func (d *Deadline) stop(ctx context.Context, tx store.Tx, at int64, s *settings.Settings) (late bool, err error) {
 	today := calendar.DayOf(time.UnixMicro(at))
 	if due, _ := d.Due(s.Calendar); today > due {
 		by, _ := s.Calendar.Between(due, today)

@@ -285,7 +285,7 @@ func TestWhoSeesWhat(t *testing.T) {
 func TestKindsHaveTerms(t *testing.T) {
 	kinds := []deadline.Kind{
 		deadline.GrantAnswerUnconditional, deadline.GrantAnswerConditional, deadline.GrantSupply,
-		deadline.CorrectionAnswer, deadline.CatalogueUpdate, deadline.CatalogueReview,
+		deadline.CorrectionAnswer, deadline.CatalogueUpdate, deadline.CatalogueReview, deadline.NoticeAcknowledge,
 	}
 	s := newWorld(t).Settings()
 	for _, k := range kinds {

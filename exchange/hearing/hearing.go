@@ -7,6 +7,9 @@
 // "huitong-notices" under a key that derives from the entry that is the cause and
 // from the participant. The position moves when all notices of a cause are
 // committed: a crash repeats some, which changes nothing, and loses none.
+//
+// With each notice a clock starts by which its participant acknowledges it, on
+// whatever subscription of whichever of its systems; see deadline.OfNotice.
 package hearing
 
 import (
@@ -40,7 +43,7 @@ const (
 
 // Board publishes the exchange's own records; a notice.Board.
 type Board interface {
-	Publish(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message) error
+	PublishWith(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message, with journal.With) error
 }
 
 // Config is what hearing needs.

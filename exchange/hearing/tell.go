@@ -10,10 +10,12 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/notice"
+	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
@@ -221,7 +223,13 @@ func (h *Hearing) publish(ctx context.Context, c *cause, participant string, r *
 			m.CaseNumbers = append(m.CaseNumbers, strings.ToValidUTF8(number, "\uFFFD"))
 		}
 	}
-	err := h.Board.Publish(ctx, notice.Notices, key, m)
+	board, err := h.Topics.Topic(notice.Notices)
+	if err != nil {
+		return err
+	}
+	err = h.Board.PublishWith(ctx, notice.Notices, key, m, func(ctx context.Context, tx store.Tx, index uint64, at int64) error {
+		return deadline.Start(ctx, tx, at, deadline.OfNotice(index, participant, board.Provider, c.topic))
+	})
 	if fault.KindOf(err) == fault.Internal && err != nil && ctx.Err() == nil {
 		// One that cannot be told must not keep the others from hearing.
 		h.Log.Error("a notice was refused", "entry", c.index, "participant", participant, "error", err)

@@ -106,11 +106,13 @@ type checker struct {
 	// subscribed are the subscriptions, by id, once their rows were compared.
 	subscribed map[string]*exchangev1.Subscription
 	enrolments enrolments
-	reuse      *reuseEntries
-	codes      map[string]string // of catalogue entries: the topic of each
-	layouts    layouts
-	persons    persons
-	steps      verify.Steps
+	// taken are the notices that were acknowledged.
+	taken   map[takenNotice]bool
+	reuse   *reuseEntries
+	codes   map[string]string // of catalogue entries: the topic of each
+	layouts layouts
+	persons persons
+	steps   verify.Steps
 	// consents and acting are what the ledger says of consents and
 	// representations.
 	consents, acting agreed
@@ -129,6 +131,7 @@ func newChecker(db *store.DB, keyring *identity.Keyring, o CheckOptions) *checke
 	c.cases, c.reuse = caseEntries{}, newReuseEntries()
 	c.documents = newDocuments()
 	c.subscribed = map[string]*exchangev1.Subscription{}
+	c.taken = map[takenNotice]bool{}
 	c.enrolments.of = map[string]*enrolling{}
 	c.codes = map[string]string{}
 	c.layouts = layouts{known: map[contractID]*layout{}}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"google.golang.org/protobuf/proto"
@@ -12,7 +13,9 @@ import (
 	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/notice"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
@@ -69,7 +72,14 @@ func (c *checker) checkDeadline(ctx context.Context, d *deadline.Deadline) error
 	if err := d.Plausible(); err != nil {
 		return wrong("deadlines", d.ID, "%v", err)
 	}
-	for _, at := range []int64{d.StartedAt, d.StoppedAt} {
+	moments := []int64{d.StartedAt, d.StoppedAt}
+	if d.Kind == deadline.NoticeAcknowledge {
+		if err := c.checkNotice(ctx, d); err != nil {
+			return err
+		}
+		moments = moments[:1] // an acknowledgement is covered by a later entry
+	}
+	for _, at := range moments {
 		if there, err := c.entryAt(ctx, at); err != nil {
 			return err
 		} else if at != 0 && !there {
@@ -93,6 +103,55 @@ func (c *checker) checkDeadline(ctx context.Context, d *deadline.Deadline) error
 	}
 	if err != nil {
 		return wrong("deadlines", d.ID, "%v", err)
+	}
+	return nil
+}
+
+// takenNotice is a notice that somebody of its participant acknowledged, by its
+// sequence.
+type takenNotice struct {
+	participant string
+	sequence    uint64
+}
+
+// takeNotices notes which notices an acknowledgement is of.
+func (c *checker) takeNotices(topic string, a *ledgerv1.Acknowledgement) {
+	if topic != notice.Notices {
+		return
+	}
+	for place, sequence := range a.Sequences {
+		if !slices.Contains(a.Uncounted, uint32(place)) {
+			c.taken[takenNotice{participantOf(a.Subscription), sequence}] = true
+		}
+	}
+}
+
+// checkNotice checks that a notice's clock is that of the notice, and runs until
+// somebody of its participant acknowledged it.
+func (c *checker) checkNotice(ctx context.Context, d *deadline.Deadline) error {
+	index, err := deadline.NoticeOf(d.Object)
+	if err != nil {
+		return wrong("deadlines", d.ID, "object is no notice")
+	}
+	v, err := c.version(ctx, int64(index))
+	if err != nil {
+		return err
+	}
+	if v == nil || v.published == nil || v.published.Topic != notice.Notices || v.at != d.StartedAt {
+		return wrong("deadlines", d.ID, "object is no notice that was published at the start")
+	}
+	opening, err := journal.OpenRecord(c.keys, c.origin, v.published.Topic, v.keyToken, v.body)
+	m := &recordsv1.Notice{}
+	if err == nil {
+		err = proto.Unmarshal(opening.Payload, m)
+	}
+	switch {
+	case err != nil:
+		return wrong("deadlines", d.ID, "its notice does not open")
+	case m.Recipient != d.Owner || m.Topic != d.Topic:
+		return wrong("deadlines", d.ID, "owner or topic is not that of the notice")
+	case d.StoppedAt != 0 != c.taken[takenNotice{d.Owner, v.published.Sequence}]:
+		return wrong("deadlines", d.ID, "stopped_at does not say whether the notice was acknowledged")
 	}
 	return nil
 }

@@ -109,6 +109,7 @@ func (c *checker) presentPage(ctx context.Context, after *present) ([]present, e
 // version is one link of a record's chain.
 type version struct {
 	index     int64
+	at        int64
 	prev      int64
 	topic     int64
 	keyToken  []byte
@@ -129,7 +130,7 @@ func (c *checker) version(ctx context.Context, index int64) (*version, error) {
 		return nil, unreadable(ctx, c.db, err, "sealed", index)
 	}
 	entry, err := decode(leaf)
-	v.published = entry.GetPublished()
+	v.published, v.at = entry.GetPublished(), entry.GetAtUs()
 	return v, err
 }
 

@@ -173,6 +173,7 @@ func (c *checker) checkPending(ctx context.Context) error {
 		if bad := c.verify.acknowledgement(a); bad != "" {
 			return wrong("acknowledgements", name, "%s", bad)
 		}
+		c.takeNotices(c.subscribed[subscription].GetTopic(), a)
 		return nil
 	})
 }

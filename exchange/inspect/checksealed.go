@@ -287,6 +287,7 @@ func (c *checker) received(e *ledgerv1.AcknowledgementsReceived, acknowledgement
 			return fmt.Errorf("acknowledgement %d: %s", i, bad)
 		}
 		c.report.Acknowledgements++
+		c.takeNotices(e.Topic, a)
 	}
 	sum := verify.Root(hashes)
 	if len(hashes) != int(e.Acknowledgements) || records != e.Records || !bytes.Equal(sum[:], e.Root) {

@@ -13,10 +13,11 @@ import (
 	"github.com/huitong-bus/huitong/exchange/settings"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
 // clocks sets settings and a year of the calendar, and lets deadlines pass: one
-// that is open, one that was answered late, and one that runs.
+// that is open, that of a notice, and one that runs.
 func (w *world) clocks(t testing.TB) {
 	t.Helper()
 	s := settings.Defaults()
@@ -46,14 +47,19 @@ func (w *world) clocks(t testing.TB) {
 	}
 	start(deadline.GrantSupply, "g1")
 	start(deadline.CatalogueReview, people)
+	told := &recordsv1.Notice{NoticeId: "n1", Recipient: catalogtest.Civil, Cause: "revoked", Topic: people, Happened: "提供部门已撤销该记录"}
+	must(t, board.PublishWith(t.Context(), notice.Notices, [16]byte{1}, told, func(ctx context.Context, tx store.Tx, index uint64, at int64) error {
+		return deadline.Start(ctx, tx, at, deadline.OfNotice(index, catalogtest.Civil, catalogtest.Security, people))
+	}))
 	later := time.Now().AddDate(0, 0, 14) // past the review's two working days, and on some days of the year past others' ten
 	sweeper := deadline.NewSweeper(deadline.SweeperConfig{
 		DB: w.DB, Journal: w.Journal, Board: board, Settings: w.Catalogue, Clock: func() time.Time { return later },
 	})
 	defer sweeper.Close()
-	catalogtest.Within(t, catalogtest.Patience, "the deadline is told of", func() bool {
+	catalogtest.Within(t, catalogtest.Patience, "the deadlines are told of", func() bool {
 		var n int
-		must(t, w.DB.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM deadlines WHERE passed > 0 AND kind = $1", string(deadline.CatalogueReview)).Scan(&n))
-		return n == 1
+		must(t, w.DB.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM deadlines WHERE passed > 0 AND kind IN ($1, $2)",
+			string(deadline.CatalogueReview), string(deadline.NoticeAcknowledge)).Scan(&n))
+		return n == 2
 	})
 }

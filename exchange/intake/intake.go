@@ -103,12 +103,12 @@ func (in *Intake) Publish(ctx context.Context, caller *identity.Caller, req *exc
 // Begin checks a call and queues it. Calls that begin one after the other commit
 // in that order. An error refuses the whole call.
 func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest) (*Pending, error) {
-	return in.begin(ctx, caller, req)
+	return in.begin(ctx, caller, req, nil)
 }
 
 // begin checks and queues a call of a system, or of the exchange itself if
-// caller is nil.
-func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest) (*Pending, error) {
+// caller is nil. with goes with each of its records.
+func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest, with journal.With) (*Pending, error) {
 	if err := in.checkCall(req); err != nil {
 		return nil, err
 	}
@@ -122,6 +122,9 @@ func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *excha
 	p := &Pending{in: in, response: &exchangev1.PublishResponse{Results: c.results}}
 	if err := c.run(ctx, call, p); err != nil {
 		return nil, err
+	}
+	for _, r := range call.Records {
+		r.With = with
 	}
 	if len(call.Records) == 0 && (call.Position == nil || req.ValidateOnly) {
 		return p, nil

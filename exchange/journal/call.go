@@ -92,15 +92,22 @@ type Record struct {
 	// Statement is the leaf hash of what the caller stated.
 	Statement [32]byte
 
-	KeyToken    []byte
-	Tokens      []byte   // subject tokens, joined
-	Sealed      []byte   // the sealed RecordOpening
-	Documents   [][]byte // ids of the documents that belong to it
-	HasPayload  bool
-	ValidFrom   int64
-	ValidUntil  int64
+	KeyToken   []byte
+	Tokens     []byte   // subject tokens, joined
+	Sealed     []byte   // the sealed RecordOpening
+	Documents  [][]byte // ids of the documents that belong to it
+	HasPayload bool
+	ValidFrom  int64
+	ValidUntil int64
+	// With writes, in the transaction of the record's entry, what goes with it; nil
+	// if nothing does. It is not called for a repeat, and its error refuses the
+	// record.
+	With        With
 	topicNumber int64
 }
+
+// With writes what goes with an entry of an index and a time, µs UTC.
+type With func(ctx context.Context, tx store.Tx, index uint64, at int64) error
 
 // Commit is what became of a call.
 type Commit struct {

@@ -90,7 +90,7 @@ func (b *batch) decide(ctx context.Context, tx store.Tx, p *Publish, outcomes []
 		before := *s
 		err := s.apply(r, next)
 		if err == nil {
-			err = b.attach(ctx, tx, p.Actor, r, next)
+			err = b.attach(ctx, tx, p.Actor, r, next, b.nextAt()+int64(len(accepted)))
 		}
 		if broken := unlessFault(err); broken != nil {
 			return nil, nil, broken
@@ -143,7 +143,7 @@ func (b *batch) validate(ctx context.Context, tx store.Tx, p *Publish) (answer, 
 		next := int64(b.growth.Size()) + int64(i)
 		err := s.apply(r, next)
 		if err == nil {
-			err = b.tryAttach(ctx, tx, p.Actor, r, next)
+			err = b.tryAttach(ctx, tx, p.Actor, r, next, commit.At+int64(i))
 		}
 		if broken := unlessFault(err); broken != nil {
 			return answer{}, broken
@@ -155,21 +155,22 @@ func (b *batch) validate(ctx context.Context, tx store.Tx, p *Publish) (answer, 
 	return answer{commit: commit}, nil
 }
 
-// attach makes the record's documents belong to its publication, all or none.
-func (b *batch) attach(ctx context.Context, tx store.Tx, system string, r *Record, index int64) error {
-	if len(r.Documents) == 0 {
+// attach makes the record's documents belong to its publication, and writes what
+// goes with it: all or nothing.
+func (b *batch) attach(ctx context.Context, tx store.Tx, system string, r *Record, index, at int64) error {
+	if len(r.Documents) == 0 && r.With == nil {
 		return nil
 	}
-	return store.Savepoint(ctx, tx, func() error { return b.j.Attach(ctx, tx, system, uint64(index), r.Documents) })
+	return store.Savepoint(ctx, tx, func() error { return b.attached(ctx, tx, system, r, index, at) })
 }
 
 // tryAttach says whether attach would be refused.
-func (b *batch) tryAttach(ctx context.Context, tx store.Tx, system string, r *Record, index int64) error {
-	if len(r.Documents) == 0 {
+func (b *batch) tryAttach(ctx context.Context, tx store.Tx, system string, r *Record, index, at int64) error {
+	if len(r.Documents) == 0 && r.With == nil {
 		return nil
 	}
 	err := store.Savepoint(ctx, tx, func() error {
-		if err := b.j.Attach(ctx, tx, system, uint64(index), r.Documents); err != nil {
+		if err := b.attached(ctx, tx, system, r, index, at); err != nil {
 			return err
 		}
 		return errValidated
@@ -178,6 +179,18 @@ func (b *batch) tryAttach(ctx context.Context, tx store.Tx, system string, r *Re
 		return nil
 	}
 	return err
+}
+
+func (b *batch) attached(ctx context.Context, tx store.Tx, system string, r *Record, index, at int64) error {
+	if len(r.Documents) > 0 {
+		if err := b.j.Attach(ctx, tx, system, uint64(index), r.Documents); err != nil {
+			return err
+		}
+	}
+	if r.With == nil {
+		return nil
+	}
+	return r.With(ctx, tx, uint64(index), at)
 }
 
 // unlessFault gives an error that is the engine's, after which the transaction

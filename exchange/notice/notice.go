@@ -6,7 +6,8 @@
 // "huitong-deadlines" tells of legal clocks that passed, were extended or were met
 // late (huitong.records.v1.Deadline). "huitong-notices" tells a participant what
 // happened to a record that it received (huitong.records.v1.Notice), on a
-// subscription that every system has from its enrolment. The three
+// subscription that every system has from its enrolment; one that none of the
+// participant's systems acknowledges becomes a deadline that passed. The three
 // "huitong-fanout-…" hold what suppliers are asked, what they answer, and what came
 // of it for who asked. Each record names the participants that it is for as its
 // subjects, and these read it without a grant.
@@ -20,6 +21,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
@@ -71,6 +73,13 @@ func Open(ctx context.Context, c *catalog.Catalogue, in *intake.Intake) (*Board,
 // not sure publishes again. After an error it may yet be published.
 func (b *Board) Publish(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message) error {
 	_, err := b.Put(ctx, topic, idempotencyKey, m)
+	return err
+}
+
+// PublishWith is Publish, and writes in the entry's transaction what goes with the
+// record, the first time.
+func (b *Board) PublishWith(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message, with journal.With) error {
+	_, err := b.intake.PublishOwnWith(ctx, topic, idempotencyKey, m, with)
 	return err
 }
 

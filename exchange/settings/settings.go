@@ -4,7 +4,7 @@
 //
 // Until somebody sets anything, the defaults here hold: the terms of the
 // Regulation on Government Data Sharing (State Council Decree 809), each with
-// its article. catalog.Registry keeps the settings in memory and up to date;
+// its article, and what the exchange sets itself. catalog.Registry keeps the settings in memory and up to date;
 // what must be exact reads them in its own transaction (Read).
 package settings
 
@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,8 @@ func Defaults() *accessv1.Settings {
 			{Kind: "catalogue.update", Days: 10, Extension: 5, Basis: "政务数据共享条例第十七条"},
 			// The authority reviews a catalogue entry and publishes it.
 			{Kind: "catalogue.review", Days: 2, Basis: "政务数据共享条例第十七条"},
+			// Whoever is told what became of a record acknowledges the notice.
+			{Kind: "notice.acknowledge", Days: 1, Basis: "交换平台约定"},
 		},
 		MaxOpenRequests: 100, MaxThresholds: 3, MaxRemovedPercent: 10, AfterTheFactHours: 24,
 		MaxStatusQuestions: 300, ExpiryNoticeDays: 365,
@@ -130,6 +133,11 @@ func Read(ctx context.Context, tx store.Tx) (*Settings, error) {
 // operator set the others.
 func completed(m *accessv1.Settings) *accessv1.Settings {
 	full := proto.CloneOf(m)
+	for _, d := range Defaults().Deadlines {
+		if !slices.ContainsFunc(full.Deadlines, func(set *accessv1.DeadlineSetting) bool { return set.Kind == d.Kind }) {
+			full.Deadlines = append(full.Deadlines, d)
+		}
+	}
 	if full.MaxStatusQuestions == 0 {
 		full.MaxStatusQuestions = Defaults().MaxStatusQuestions
 	}

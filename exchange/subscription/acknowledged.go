@@ -164,6 +164,13 @@ func received(ctx context.Context, tx store.Tx, s *standing, provider string) (e
 	}}, more, nil
 }
 
+// keepAcknowledgement keeps an acknowledgement until an entry covers it.
+func keepAcknowledgement(ctx context.Context, tx store.Tx, id string, body []byte) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO acknowledgements (subscription, n, body)
+		VALUES ($1, (SELECT coalesce(max(n), 0) + 1 FROM acknowledgements WHERE subscription = $1), $2)`, id, body)
+	return err
+}
+
 // uncovered reads the oldest acknowledgements that no entry covers.
 func uncovered(ctx context.Context, tx store.Tx, id string) (raw [][]byte, last int64, more bool, err error) {
 	rows, err := tx.QueryContext(ctx, "SELECT n, body FROM acknowledgements WHERE subscription = $1 ORDER BY n", id)

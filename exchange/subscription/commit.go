@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -183,9 +184,7 @@ func (c *commit) write(ctx context.Context, tx store.Tx, w *laneWrite) error {
 func (c *commit) writeFacts(ctx context.Context, tx store.Tx, slot journal.Slot) error {
 	id := c.s.id
 	for _, a := range c.acks {
-		_, err := tx.ExecContext(ctx, `INSERT INTO acknowledgements (subscription, n, body)
-			VALUES ($1, (SELECT coalesce(max(n), 0) + 1 FROM acknowledgements WHERE subscription = $1), $2)`, id, a)
-		if err != nil {
+		if err := keepAcknowledgement(ctx, tx, id, a); err != nil {
 			return err
 		}
 	}
@@ -211,7 +210,7 @@ func (c *commit) writeFacts(ctx context.Context, tx store.Tx, slot journal.Slot)
 			return err
 		}
 	}
-	return nil
+	return deadline.Acknowledge(ctx, tx, slot.At, c.s.caller.Participant, c.facts.noticed)
 }
 
 // ended deals with the end of the commit under way.
@@ -256,6 +255,7 @@ func (s *session) undo(c *commit) {
 	s.facts.dead = append(c.facts.dead, s.facts.dead...)
 	s.facts.revived = append(c.facts.revived, s.facts.revived...)
 	s.facts.paid = append(c.facts.paid, s.facts.paid...)
+	s.facts.noticed = append(c.facts.noticed, s.facts.noticed...)
 	for i := range c.lanes {
 		c.lanes[i].lane.dirty = true
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/notice"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 )
@@ -16,7 +17,7 @@ import (
 // transaction.
 func (s *session) join(open *exchangev1.SubscribeOpen) error {
 	var adopted []laneRow
-	err := s.m.write(s.ctx, s.caller.System, func(ctx context.Context, tx store.Tx, _ journal.Slot) error {
+	err := s.m.write(s.ctx, s.caller.System, func(ctx context.Context, tx store.Tx, slot journal.Slot) error {
 		var err error
 		var t *catalog.Topic
 		adopted = nil
@@ -38,7 +39,7 @@ func (s *session) join(open *exchangev1.SubscribeOpen) error {
 			return err
 		}
 		if s.alone {
-			adopted, err = s.position(ctx, tx, open.GetSettledThrough())
+			adopted, err = s.position(ctx, tx, slot, open.GetSettledThrough())
 		} else {
 			// As much as any member may have; what others have too much of comes
 			// once they gave it back.
@@ -84,13 +85,18 @@ func (s *session) otherMembers(ctx context.Context, tx store.Tx) ([]member, erro
 
 // position puts all lanes where the subscriber says that it stands, though not
 // before the subscription's own beginning.
-func (s *session) position(ctx context.Context, tx store.Tx, through uint64) ([]laneRow, error) {
+func (s *session) position(ctx context.Context, tx store.Tx, slot journal.Slot, through uint64) ([]laneRow, error) {
 	head, err := journal.ReadHead(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
 	if last := head.Sequences[s.topic.Partition]; through > last {
 		return nil, fault.Field("settled_through", "settled_through", "the stream ends at %d", last)
+	}
+	if s.topic.Name == notice.Notices {
+		if err := s.noticedThrough(ctx, tx, slot, through); err != nil {
+			return nil, err
+		}
 	}
 	if err := moveLanes(ctx, tx, s.id, max(through, s.standing.began), s.member); err != nil {
 		return nil, err

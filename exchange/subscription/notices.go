@@ -6,17 +6,20 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/notice"
 	"github.com/huitong-bus/huitong/exchange/store"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // Every system has a subscription to the notices for its participant, from the
 // first that there ever was. It is made by the enrolment, and for a system that
 // was enrolled without one when the exchange is opened. It is rows and nothing
-// else until somebody receives from it.
+// else until somebody receives from it. What a participant acknowledges, on this
+// or any other subscription to that topic, stops the clock of the notice.
 
 const (
 	// NoticesName is what the subscription is called.
@@ -92,4 +95,30 @@ func (s *standing) ofNotices() bool {
 // just as it is: that succeeds and changes nothing. s may be nil.
 func (s *standing) sameNotices(asked *standing) bool {
 	return s != nil && s.ofNotices() && s.topic == asked.topic && proto.Equal(s.spec, asked.spec)
+}
+
+// noticedThrough takes the word of a subscriber that keeps its own position for an
+// acknowledgement of the notices up to it: if it ended before its own came, none
+// comes any more.
+func (s *session) noticedThrough(ctx context.Context, tx store.Tx, slot journal.Slot, through uint64) error {
+	open, err := deadline.Unacknowledged(ctx, tx, s.caller.Participant)
+	if err != nil {
+		return err
+	}
+	var notices []uint64
+	a := &ledgerv1.Acknowledgement{Subscription: s.id, System: s.caller.System, Certificate: s.caller.Fingerprint[:]}
+	for _, index := range open {
+		var sequence uint64
+		if err := tx.QueryRowContext(ctx, "SELECT pos FROM sealed WHERE idx = $1", int64(index)).Scan(&sequence); err != nil {
+			return err
+		}
+		if sequence <= through {
+			notices, a.Sequences = append(notices, index), append(a.Sequences, sequence)
+		}
+	}
+	if len(notices) == 0 {
+		return nil
+	}
+	s.m.cover.add(s.id)
+	return errors.Join(keepAcknowledgement(ctx, tx, s.id, encode(a)), deadline.Acknowledge(ctx, tx, slot.At, s.caller.Participant, notices))
 }

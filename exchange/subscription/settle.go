@@ -7,6 +7,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	"github.com/huitong-bus/huitong/exchange/notice"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -40,6 +41,9 @@ type facts struct {
 	dead         []deadLetter
 	revived      []settled // replayed dead letters that were acknowledged
 	paid         []paid
+	// noticed are the notices among what was acknowledged, by their entries. It goes
+	// with acknowledged: whoever holds the lane, the notice was taken.
+	noticed []uint64
 }
 
 // paid is an arrear that is settled.
@@ -134,6 +138,9 @@ func (s *session) settle(m *exchangev1.SubscribeSettle) error {
 
 func (s *session) acknowledge(t *settlement, it *item) {
 	t.settled = append(t.settled, settled{it.sequence, it.lane})
+	if s.topic.Name == notice.Notices {
+		s.facts.noticed = append(s.facts.noticed, it.index)
+	}
 	s.discharge(it)
 	s.landed(it)
 	s.queues.settle(it)

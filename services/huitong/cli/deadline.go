@@ -16,6 +16,7 @@ var deadlineWords = map[string]string{
 	"correction.answer":          "核实并答复校核申请",
 	"catalogue.update":           "更新数据目录",
 	"catalogue.review":           "审核并发布数据目录",
+	"notice.acknowledge":         "确认收到告知",
 }
 
 func kindWords(kind string) string { return orElse(deadlineWords[kind], kind) }

@@ -143,7 +143,8 @@ func (x *Settings) GetExpiryNoticeDays() uint32 {
 type DeadlineSetting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "grant.answer.unconditional", "grant.answer.conditional", "grant.supply",
-	// "correction.answer", "catalogue.update", "catalogue.review".
+	// "correction.answer", "catalogue.update", "catalogue.review",
+	// "notice.acknowledge".
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	Days uint32 `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`
 	// By how many it may be extended, once; 0 if it may not.
