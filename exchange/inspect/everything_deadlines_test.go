@@ -63,3 +63,14 @@ func (w *world) clocks(t testing.TB) {
 		return n == 2
 	})
 }
+
+// TestCheckFindsANoticeThatNobodyAcknowledged: its clock was stopped by hand.
+func TestCheckFindsANoticeThatNobodyAcknowledged(t *testing.T) {
+	w := newWorld(t)
+	w.clocks(t)
+	execOn(t, w.DB.Journal, "INSERT INTO hearing (id, next) VALUES (1, 0)")
+	execOn(t, w.DB.Journal, "UPDATE deadlines SET stopped_at = started_at WHERE kind = 'notice.acknowledge'")
+	if f := w.check(t); f == nil || f.Table != "deadlines" || f.Message != "stopped_at does not say whether the notice was acknowledged" {
+		t.Errorf("%v", f)
+	}
+}
