@@ -305,13 +305,8 @@ func (p *Policy) Concerns(by *identity.Caller, g *accessv1.Grant) bool {
 	if by.Roles.Has(identity.Operator, identity.Auditor) {
 		return true
 	}
-	return by.Roles.Has(identity.Department) && (by.Participant == g.Provider || by.Participant == participantOf(g.Consumer) ||
+	return by.Roles.Has(identity.Department) && (by.Participant == g.Provider || by.Participant == verify.ParticipantOf(g.Consumer) ||
 		slices.Contains(p.Catalogue.ConsumersOf(by.Participant), g.Consumer))
-}
-
-func participantOf(consumer string) string {
-	code, _, _ := strings.Cut(consumer, "/")
-	return code
 }
 
 // List gives the grants that concern a caller, in the order of their ids. topic
@@ -329,7 +324,7 @@ func (p *Policy) List(by *identity.Caller, topic, consumer string, page catalog.
 	p.grants.mu.RLock()
 	for _, g := range p.grants.byID {
 		if g.ID > page.After && p.Concerns(by, g.Message()) && (topic == "" || topic == g.Topic) &&
-			(consumer == "" || consumer == g.Consumer || consumer == participantOf(g.Consumer)) {
+			(consumer == "" || consumer == g.Consumer || consumer == verify.ParticipantOf(g.Consumer)) {
 			found = append(found, g)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 )
 
@@ -49,7 +50,7 @@ func SideIn(ctx context.Context, w *catalog.Write, g *accessv1.Grant) (Side, err
 func Applicant(ctx context.Context, w *catalog.Write, consumer string) (string, error) {
 	id, ok := catalog.GroupOf(consumer)
 	if !ok {
-		return participantOf(consumer), nil
+		return verify.ParticipantOf(consumer), nil
 	}
 	g, err := w.Group(ctx, id)
 	if err != nil || g == nil || g.Removed {

@@ -137,7 +137,7 @@ func (h *Hearing) disputed(ctx context.Context, c *cause, d *ledgerv1.RecordDisp
 	if c.record, err = h.token(ctx, d.Index); err != nil {
 		return err
 	}
-	c.told[participantOf(d.Consumer)] = true
+	c.told[verify.ParticipantOf(d.Consumer)] = true
 	if err := h.publish(ctx, c, d.Provider, nil); err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (h *Hearing) answered(ctx context.Context, c *cause, a *ledgerv1.DisputeAns
 			return err
 		}
 	}
-	other := participantOf(a.Consumer)
+	other := verify.ParticipantOf(a.Consumer)
 	if a.Outcome == "withdrawn" {
 		c.told[other], other = true, a.Provider
 	}
@@ -193,7 +193,7 @@ func (h *Hearing) subscribers(ctx context.Context, c *cause) error {
 		return err
 	}
 	for _, system := range systems {
-		if participant := participantOf(system); participant != c.provider {
+		if participant := verify.ParticipantOf(system); participant != c.provider {
 			if err := h.publish(ctx, c, participant, nil); err != nil {
 				return err
 			}
@@ -244,9 +244,4 @@ func (h *Hearing) key(index uint64, participant string) [verify.KeySize]byte {
 	b = binary.BigEndian.AppendUint64(b, index)
 	sum := sha256.Sum256(append(b, participant...))
 	return [verify.KeySize]byte(sum[:verify.KeySize])
-}
-
-func participantOf(system string) string {
-	code, _, _ := strings.Cut(system, "/")
-	return code
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -92,7 +93,7 @@ func (t terms) publication(actor string) []int64 {
 	if !ok {
 		known = []int64{kindTerm("published")}
 		if actor != "" { // else it is the exchange itself, on a topic of its own
-			known = append(known, participantTerm(participantOf(actor)), systemTerm(actor))
+			known = append(known, participantTerm(verify.ParticipantOf(actor)), systemTerm(actor))
 		}
 		t[actor] = known
 	}
@@ -204,7 +205,7 @@ func (s *source) opening(b *batch, index uint64, entry *ledgerv1.LedgerEntry, o 
 		if c == "" {
 			continue
 		}
-		number := tokenNumber(s.keys.Token(identity.TokenCase, participantOf(consumerOf(entry)), c))
+		number := tokenNumber(s.keys.Token(identity.TokenCase, verify.ParticipantOf(consumerOf(entry)), c))
 		if !numbers[number] {
 			b.token(number, 0, 0, index)
 		}

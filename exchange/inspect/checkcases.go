@@ -8,6 +8,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -29,12 +30,12 @@ type caseEntries map[uint64]*caseEntry
 func (k caseEntries) change(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) error {
 	if b := e.GetCaseOpened(); b != nil {
 		k[e.Index] = &caseEntry{
-			participant: participantOf(b.Consumer), item: b.Item, at: e.AtUs, after: b.AfterTheFact, number: o.CaseNumber, subjects: o.Subjects,
+			participant: verify.ParticipantOf(b.Consumer), item: b.Item, at: e.AtUs, after: b.AfterTheFact, number: o.CaseNumber, subjects: o.Subjects,
 		}
 	}
 	if b := e.GetCaseClosed(); b != nil {
 		one := k[b.OpenedBy]
-		if one == nil || one.closed != 0 || one.participant != participantOf(b.Consumer) || one.number != o.CaseNumber {
+		if one == nil || one.closed != 0 || one.participant != verify.ParticipantOf(b.Consumer) || one.number != o.CaseNumber {
 			return wrong("ledger", e.Index, "it closes no open case of that department")
 		}
 		one.closed = e.Index + 1

@@ -31,7 +31,7 @@ func (c *checker) lookedAt(index uint64, o *ledgerv1.ReadOpening, want []byte) e
 
 // askedToken names what a check's entry counts under.
 func (c *checker) askedToken(k *ledgerv1.RecordsChecked, o *ledgerv1.ReadOpening) []byte {
-	return predicate.AskedToken(c.keys, participantOf(k.Consumer), o.CaseNumber, o.Subject, k.Topic, k.Check)
+	return predicate.AskedToken(c.keys, verify.ParticipantOf(k.Consumer), o.CaseNumber, o.Subject, k.Topic, k.Check)
 }
 
 func thresholdName(asked []byte, value int64) string { return fmt.Sprintf("%x value %d", asked, value) }

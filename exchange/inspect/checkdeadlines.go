@@ -13,6 +13,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/notice"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -121,7 +122,7 @@ func (c *checker) takeNotices(topic string, a *ledgerv1.Acknowledgement) {
 	}
 	for place, sequence := range a.Sequences {
 		if !slices.Contains(a.Uncounted, uint32(place)) {
-			c.taken[takenNotice{participantOf(a.Subscription), sequence}] = true
+			c.taken[takenNotice{verify.ParticipantOf(a.Subscription), sequence}] = true
 		}
 	}
 }

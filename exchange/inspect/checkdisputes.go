@@ -86,7 +86,7 @@ func (c *checker) checkDisputes(ctx context.Context) error {
 			}
 		}
 		switch {
-		case f.topic != d.Topic || f.provider != d.Provider || f.consumer != d.Consumer || f.participant != participantOf(d.Consumer) || f.version != d.Index:
+		case f.topic != d.Topic || f.provider != d.Provider || f.consumer != d.Consumer || f.participant != verify.ParticipantOf(d.Consumer) || f.version != d.Index:
 			return wrong("disputes", f.idx, "the row is not of that entry's dispute")
 		case !bytes.Equal(f.fields, packNumbersOf(d.Fields)):
 			return wrong("disputes", f.idx, "fields are not those of the entry")

@@ -125,7 +125,7 @@ func (c *checker) checkDocuments(ctx context.Context) error {
 func (c *checker) checkDocument(ctx context.Context, r *documentRow) error {
 	name := fmt.Sprintf("%x", r.id)
 	switch {
-	case r.participant != participantOf(r.system) || !c.objects.has("system", r.system):
+	case r.participant != verify.ParticipantOf(r.system) || !c.objects.has("system", r.system):
 		return wrong("documents", name, "the row is of no system, or of another participant")
 	case r.touched <= 0 || r.durable < 0 || r.durable > r.size || r.stored != 0 && r.durable != r.size:
 		return wrong("documents", name, "the row is not what an upload makes of it")

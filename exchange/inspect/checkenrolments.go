@@ -11,6 +11,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/bus"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
@@ -49,7 +50,7 @@ func (n *enrolments) change(keys Keys, e *ledgerv1.LedgerEntry, o *ledgerv1.Read
 	for i, subject := range o.Subjects {
 		pair := enrolledPair{
 			subject: string(keys.Token(identity.TokenSubject, subject.Type, subject.Number)),
-			ofCase:  string(keys.Token(identity.TokenCase, participantOf(b.Subscription), o.Cases[i])),
+			ofCase:  string(keys.Token(identity.TokenCase, verify.ParticipantOf(b.Subscription), o.Cases[i])),
 		}
 		switch known := s.now[pair]; {
 		case b.Removed != (known != nil):
@@ -102,7 +103,7 @@ func (c *checker) checkEnrolments(ctx context.Context) error {
 			return wrong("enrolments", name, "body does not open")
 		}
 		if !bytes.Equal(subject, c.keys.Token(identity.TokenSubject, opening.GetSubject().GetType(), opening.GetSubject().GetNumber())) ||
-			!bytes.Equal(ofCase, c.keys.Token(identity.TokenCase, participantOf(id), opening.CaseNumber)) {
+			!bytes.Equal(ofCase, c.keys.Token(identity.TokenCase, verify.ParticipantOf(id), opening.CaseNumber)) {
 			return wrong("enrolments", name, "the tokens are not those of what is sealed")
 		}
 		return nil

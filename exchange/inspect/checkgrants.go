@@ -7,6 +7,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 )
@@ -53,7 +54,7 @@ func (c *checker) checkGrants(ctx context.Context) error {
 				// Who led it then is in the entries of that time.
 				return m.Provider == provider && c.objects.has("participant", applicant)
 			}
-			return m.Provider == provider && participantOf(m.Consumer) == applicant
+			return m.Provider == provider && verify.ParticipantOf(m.Consumer) == applicant
 		})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
@@ -74,7 +75,7 @@ func (k *reuseEntries) take(keys tokens, e *ledgerv1.LedgerEntry, o *ledgerv1.Re
 	if m == nil || o.Subject == nil {
 		return nil
 	}
-	of := string(keys.Token(identity.TokenCase, participantOf(m.GetConsumer()), o.CaseNumber)) +
+	of := string(keys.Token(identity.TokenCase, verify.ParticipantOf(m.GetConsumer()), o.CaseNumber)) +
 		string(keys.Token(identity.TokenSubject, o.Subject.Type, o.Subject.Number))
 	switch b := e.Body.(type) {
 	case *ledgerv1.LedgerEntry_Prepared:

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/release"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -64,7 +65,7 @@ func (c *counts) take(e *ledgerv1.LedgerEntry) {
 		return
 	}
 	c.idx, c.day = append(c.idx, int64(e.Index)), append(c.day, release.Today(time.UnixMicro(e.AtUs)))
-	c.item, c.department = append(c.item, []byte(n.Item)), append(c.department, []byte(participantOf(e.Actor)))
+	c.item, c.department = append(c.item, []byte(n.Item)), append(c.department, []byte(verify.ParticipantOf(e.Actor)))
 	c.cases, c.asked, c.held = append(c.cases, int64(n.Cases)), append(c.asked, int64(n.Asked)), append(c.held, int64(n.Held))
 	c.reused, c.declined = append(c.reused, int64(n.Reused)), append(c.declined, int64(n.Declined))
 	c.submitted, c.papers, c.avoidable = append(c.submitted, int64(n.Submitted)), append(c.papers, int64(n.Papers)), append(c.avoidable, int64(n.Avoidable))

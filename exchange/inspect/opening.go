@@ -10,6 +10,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
@@ -60,35 +61,35 @@ const (
 // viewOf says how much of an entry's opening is for a caller; the package
 // comment has the table.
 func viewOf(caller *identity.Caller, auditor bool, e *ledgerv1.LedgerEntry) view {
-	own := participantOf(e.Actor) == caller.Participant
+	own := verify.ParticipantOf(e.Actor) == caller.Participant
 	switch b := e.Body.(type) {
 	case *ledgerv1.LedgerEntry_Published:
 		return choose(own, auditor, part)
 	case *ledgerv1.LedgerEntry_Refused, *ledgerv1.LedgerEntry_Read:
 		return choose(own || auditor, false, nothing)
 	case *ledgerv1.LedgerEntry_Queried:
-		own = participantOf(b.Queried.Consumer) == caller.Participant
+		own = verify.ParticipantOf(b.Queried.Consumer) == caller.Participant
 		return choose(own || auditor, b.Queried.Provider == caller.Participant, part)
 	case *ledgerv1.LedgerEntry_Released:
-		own = participantOf(b.Released.Consumer) == caller.Participant
+		own = verify.ParticipantOf(b.Released.Consumer) == caller.Participant
 		return choose(own || auditor, b.Released.Provider == caller.Participant, part)
 	case *ledgerv1.LedgerEntry_Received:
-		own = participantOf(b.Received.Consumer) == caller.Participant
+		own = verify.ParticipantOf(b.Received.Consumer) == caller.Participant
 		return choose(own || auditor, b.Received.Provider == caller.Participant, part)
 	case *ledgerv1.LedgerEntry_Checked:
-		if !auditor && participantOf(b.Checked.Consumer) == caller.Participant {
+		if !auditor && verify.ParticipantOf(b.Checked.Consumer) == caller.Participant {
 			return answer // and neither which records it rests on nor how many
 		}
 		return choose(auditor, b.Checked.Provider == caller.Participant, part)
 	case *ledgerv1.LedgerEntry_StatusAsked:
 		return choose(own || auditor, false, nothing)
 	case *ledgerv1.LedgerEntry_Enrolled:
-		own = participantOf(b.Enrolled.Consumer) == caller.Participant
+		own = verify.ParticipantOf(b.Enrolled.Consumer) == caller.Participant
 		return choose(own || auditor, false, nothing)
 	case *ledgerv1.LedgerEntry_Disputed:
 		return choose(own || auditor, b.Disputed.Provider == caller.Participant, part)
 	case *ledgerv1.LedgerEntry_DisputeAnswered:
-		own = own || participantOf(b.DisputeAnswered.Consumer) == caller.Participant
+		own = own || verify.ParticipantOf(b.DisputeAnswered.Consumer) == caller.Participant
 		return choose(own || auditor, false, nothing)
 	case *ledgerv1.LedgerEntry_ConsentGiven:
 		return choose(own || auditor || b.ConsentGiven.Recipient == caller.Participant, false, nothing)

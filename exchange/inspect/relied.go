@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -155,7 +156,7 @@ func (x *Index) relier(ctx context.Context, found map[string]*Relier, one read) 
 	if err != nil {
 		return err
 	}
-	participant := participantOf(consumer)
+	participant := verify.ParticipantOf(consumer)
 	r := found[participant]
 	if r == nil {
 		r = &Relier{Participant: participant, seen: map[string]bool{}}
@@ -198,7 +199,7 @@ func (x *Index) Relied(ctx context.Context, participant string, versions []uint6
 		}
 		for _, r := range reads {
 			consumer, _, err := x.reader(ctx, r.idx)
-			if err != nil || participantOf(consumer) == participant {
+			if err != nil || verify.ParticipantOf(consumer) == participant {
 				return err == nil, err
 			}
 		}

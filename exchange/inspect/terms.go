@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
@@ -22,11 +23,6 @@ type facts struct {
 	parties []string
 	systems []string
 	topic   string
-}
-
-func participantOf(system string) string {
-	code, _, _ := strings.Cut(system, "/")
-	return code
 }
 
 // factsOf reads an entry. What it says of parties is who may see it.
@@ -158,7 +154,7 @@ func (f *facts) party(code string) { f.parties = addOnce(f.parties, code) }
 
 func (f *facts) system(id string) {
 	f.systems = addOnce(f.systems, id)
-	f.party(participantOf(id))
+	f.party(verify.ParticipantOf(id))
 }
 
 func addOnce(list []string, value string) []string {

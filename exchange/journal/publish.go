@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -232,7 +233,7 @@ func (b *batch) appendErasures(p *Publish) error {
 			continue
 		}
 		b.head.Policy++
-		e.leaf.Provider, e.leaf.Policy = participantOf(p.Actor), b.head.Policy
+		e.leaf.Provider, e.leaf.Policy = verify.ParticipantOf(p.Actor), b.head.Policy
 		if p.Provider != "" {
 			e.leaf.Provider = p.Provider
 		}
@@ -301,13 +302,4 @@ func (b *batch) savePosition(ctx context.Context, tx store.Tx, p *Publish) error
 		ON CONFLICT (system, source) DO UPDATE SET position = excluded.position, at = excluded.at`,
 		p.Actor, p.Position.GetSource(), append([]byte{}, p.Position.GetPosition()...), b.nextAt())
 	return err
-}
-
-func participantOf(system string) string {
-	for i := range system {
-		if system[i] == '/' {
-			return system[:i]
-		}
-	}
-	return system
 }

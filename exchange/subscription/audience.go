@@ -9,6 +9,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -40,7 +41,7 @@ func (m *Manager) audience(ctx context.Context, tx store.Tx, s *standing, d *acc
 	case access.ScopeAll:
 		return nil, nil
 	case access.ScopeOwn:
-		return &audience{m: m, own: m.Keyring.Token(identity.TokenSubject, creditCode, participantOf(s.system))}, nil
+		return &audience{m: m, own: m.Keyring.Token(identity.TokenSubject, creditCode, verify.ParticipantOf(s.system))}, nil
 	}
 	// Whatever scope is not known is not more than this one.
 	version, err := journal.GuardVersion(ctx, tx, journal.GuardEnrolment, []byte(s.id))

@@ -14,6 +14,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -143,21 +144,12 @@ func (s *standing) changed(provider, change, reason string) journal.Entry {
 	digest := sha256.Sum256(encode(s.message()))
 	o := &ledgerv1.ObjectChanged{
 		Object: "subscription", Id: s.id, Change: change, Version: s.version, Digest: digest[:],
-		Parties: []string{provider, participantOf(s.system)}, Reason: reason,
+		Parties: []string{provider, verify.ParticipantOf(s.system)}, Reason: reason,
 	}
 	if change == "delete" {
 		o.Digest = nil
 	}
 	return journal.Entry{Leaf: &ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Changed{Changed: o}}}
-}
-
-func participantOf(system string) string {
-	for i := range system {
-		if system[i] == '/' {
-			return system[:i]
-		}
-	}
-	return system
 }
 
 // maxDecisions bounds how often a moving policy is decided by anew.

@@ -24,6 +24,13 @@ const FanOutPrefix = OwnPrefix + "fanout-"
 // participants that they name, and for nobody else.
 func FanOutTopic(name string) bool { return strings.HasPrefix(name, FanOutPrefix) }
 
+// ParticipantOf gives the code of the participant that a system is of, by the name
+// that entries have: "<participant>/<system>", or a participant alone.
+func ParticipantOf(system string) string {
+	code, _, _ := strings.Cut(system, "/")
+	return code
+}
+
 // CheckPublisher refuses a publication by somebody else than the exchange on one
 // of its own topics, and one by the exchange, which nobody signs, on a topic of a
 // department.

@@ -27,3 +27,14 @@ func TestWhoPublishedWhere(t *testing.T) {
 		}
 	}
 }
+
+func TestParticipantOf(t *testing.T) {
+	for name, want := range map[string]string{
+		"11999900MB00000278/registry": "11999900MB00000278", "11999900MB00000278/registry/marriages": "11999900MB00000278",
+		"11999900MB00000278": "11999900MB00000278", "": "",
+	} {
+		if got := verify.ParticipantOf(name); got != want {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+}
