@@ -247,28 +247,32 @@ func (b *binding) commit(ctx context.Context, chosen map[string]choice, answer *
 	return nil
 }
 
+var insertChoices = &store.Insert{Into: "INTO choices (case_token, subject_token, material, idx, copies, first)"}
+
 // choose writes the choices that are new.
 func (b *binding) choose(ctx context.Context, tx store.Tx, slot journal.Slot, chosen map[string]choice) error {
+	now, err := b.r.choices(ctx, tx, b.a)
+	if err != nil {
+		return err
+	}
+	var cases, subjects store.Blobs
+	var materials store.Texts
+	var last, copies, first store.Ints
 	subject := b.r.Queries.Cases.SubjectToken(b.a.subject)
-	last := int64(slot.Index) + int64(len(b.copies))
 	for _, m := range b.a.materials {
-		if _, before := chosen[m.Code]; before {
+		if _, before := chosen[m.Code]; before || !m.usable() && m.state != wasDeclined {
 			continue
 		}
-		copies, first := 0, int64(0)
+		if _, meanwhile := now[m.Code]; meanwhile {
+			return errChosen
+		}
+		cases, subjects, materials = append(cases, b.a.of.Token), append(subjects, subject), append(materials, m.Code)
+		last = append(last, int64(slot.Index)+int64(len(b.copies)))
 		if m.usable() {
-			copies, first = len(m.found), int64(slot.Index)+int64(slices.Index(b.of, m))
-		} else if m.state != wasDeclined {
-			continue
-		}
-		result, err := tx.ExecContext(ctx, `INSERT INTO choices (case_token, subject_token, material, idx, copies, first)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, b.a.of.Token, subject, m.Code, last, copies, first)
-		if err != nil {
-			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, errChosen)
+			copies, first = append(copies, int64(len(m.found))), append(first, int64(slot.Index)+int64(slices.Index(b.of, m)))
+		} else {
+			copies, first = append(copies, 0), append(first, 0)
 		}
 	}
-	return nil
+	return insertChoices.Run(ctx, b.r.Queries.DB.Journal, tx, cases, subjects, materials, last, copies, first)
 }

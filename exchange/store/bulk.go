@@ -37,6 +37,14 @@ func (c Blobs) len() int     { return len(c) }
 func (c Blobs) array() any   { return [][]byte(c) }
 func (c Blobs) cast() string { return "::bytea[]" }
 
+// Texts is a column of text.
+type Texts []string
+
+func (c Texts) at(i int) any { return c[i] }
+func (c Texts) len() int     { return len(c) }
+func (c Texts) array() any   { return []string(c) }
+func (c Texts) cast() string { return "::text[]" }
+
 // Insert is an INSERT of many rows: "INTO table (columns)" and what follows the
 // rows ("ON CONFLICT …").
 type Insert struct {
