@@ -6,6 +6,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // DisputeInfo is a dispute as the exchange keeps it.
@@ -26,7 +27,8 @@ type NewDispute struct {
 
 // DisputeRecord asks a record's provider to verify it. Until it answers, the
 // record is marked disputed for everybody who reads it; it may be used
-// nonetheless. The provider has ten working days by law.
+// nonetheless. The provider has ten working days by law. While it is open a repeat
+// with the same content gives it once more and changes nothing.
 func (c *Client) DisputeRecord(ctx context.Context, n NewDispute) (*DisputeInfo, error) {
 	resp, err := c.corrections().DisputeRecord(ctx, &exchangev1.DisputeRecordRequest{
 		Topic: n.Topic, Index: n.Index, Fields: n.Fields, Reason: n.Reason, Acting: n.Acting.message(),
@@ -34,7 +36,7 @@ func (c *Client) DisputeRecord(ctx context.Context, n NewDispute) (*DisputeInfo,
 	if err != nil {
 		return nil, fault.FromStatus(err)
 	}
-	_, entry, err := c.log.release(resp.GetReceipt(), resp.GetProof())
+	entry, err := c.disputed(ctx, resp)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +44,17 @@ func (c *Client) DisputeRecord(ctx context.Context, n NewDispute) (*DisputeInfo,
 		return nil, unproven("entry %d is of another dispute", entry.GetIndex())
 	}
 	return resp.GetDispute(), nil
+}
+
+// disputed checks that a dispute is in the ledger: that of a repeat, which comes
+// without a proof, by asking for one.
+func (c *Client) disputed(ctx context.Context, resp *exchangev1.DisputeRecordResponse) (*ledgerv1.LedgerEntry, error) {
+	if !resp.GetReceipt().GetRepeat() {
+		_, entry, err := c.log.release(resp.GetReceipt(), resp.GetProof())
+		return entry, err
+	}
+	_, entry, err := c.proven(ctx, resp.GetReceipt(), nil)
+	return entry, err
 }
 
 // WithdrawDispute takes a dispute of the calling department back.

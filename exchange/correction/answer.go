@@ -179,9 +179,9 @@ func receipt(c *journal.Commit) *exchangev1.Receipt {
 func timeOf(us int64) *timestamppb.Timestamp { return timestamppb.New(time.UnixMicro(us).UTC()) }
 
 // line reads an entry and its opening, which is nil once it was erased.
-func (k *Corrections) line(ctx context.Context, index uint64) (*ledgerv1.LedgerEntry, *ledgerv1.ReadOpening, error) {
+func (k *Corrections) line(ctx context.Context, tx store.Tx, index uint64) (*ledgerv1.LedgerEntry, *ledgerv1.ReadOpening, error) {
 	var leaf, body []byte
-	err := k.DB.Reader().QueryRowContext(ctx, "SELECT l.leaf, s.body FROM ledger l JOIN sealed s ON s.idx = l.idx WHERE l.idx = $1", int64(index)).Scan(&leaf, &body)
+	err := tx.QueryRowContext(ctx, "SELECT l.leaf, s.body FROM ledger l JOIN sealed s ON s.idx = l.idx WHERE l.idx = $1", int64(index)).Scan(&leaf, &body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("entry %d: %w", index, err)
 	}

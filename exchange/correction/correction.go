@@ -21,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
@@ -69,6 +70,11 @@ type Reliance interface {
 	Relied(ctx context.Context, participant string, versions []uint64) (bool, error)
 }
 
+// Cases finds a participant's case by its number; nil if there is none.
+type Cases interface {
+	Find(ctx context.Context, participant, number string) (*cases.Case, error)
+}
+
 // Refuser commits the entry of a denial before the caller hears of it.
 type Refuser interface {
 	Refuse(ctx context.Context, r access.Request, d access.Decision) error
@@ -81,6 +87,7 @@ type Config struct {
 	Topics   Topics
 	Readers  Readers
 	Reliance Reliance
+	Cases    Cases
 	Refusals Refuser
 	Sealer   journal.Sealer
 	Marks    *Marks

@@ -3,6 +3,7 @@ package correction
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,7 +21,8 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// Dispute raises a dispute.
+// Dispute raises a dispute. A repeat with the same content, while it is open, makes
+// no second entry and gives the receipt of the first.
 func (k *Corrections) Dispute(ctx context.Context, caller *identity.Caller, r *exchangev1.DisputeRecordRequest) (*exchangev1.DisputeRecordResponse, error) {
 	acting := r.GetActing()
 	request := access.Request{
@@ -43,6 +45,9 @@ func (k *Corrections) Dispute(ctx context.Context, caller *identity.Caller, r *e
 			return err
 		}
 		commit, err := k.submit(ctx, &journal.Call{From: caller.System, DecidedAt: policy, ValidateOnly: r.ValidateOnly, Build: d.build})
+		if errors.Is(err, errRepeat) {
+			return d.repeat(ctx, response)
+		}
 		if err != nil || r.ValidateOnly {
 			return err
 		}
@@ -64,6 +69,7 @@ type dispute struct {
 	topic   *catalog.Topic
 	version *journal.Row
 	fields  []uint32
+	before  uint64 // entry of the dispute that this one repeats
 }
 
 // read finds what is disputed, and refuses whoever has nothing to do with it.
@@ -93,8 +99,20 @@ func (d *dispute) read(ctx context.Context, request access.Request) (err error) 
 	case d.version.Body == nil:
 		return fault.New(fault.Conflict, "record.erased", "the record was erased")
 	}
-	d.fields, err = d.named()
-	return err
+	if d.fields, err = d.named(); err != nil {
+		return err
+	}
+	return d.ofCase(ctx, request)
+}
+
+// ofCase refuses a case that the caller's department never opened. One that is
+// closed will do: what is wrong may show afterwards.
+func (d *dispute) ofCase(ctx context.Context, request access.Request) error {
+	of, err := d.k.Cases.Find(ctx, d.caller.Participant, request.Case)
+	if err != nil || of != nil {
+		return err
+	}
+	return d.k.refuse(ctx, request, d.topic, "case.unknown", "your department has no case of this number on the exchange; open it first")
 }
 
 // may says whether the caller's department has to do with the record: it may
@@ -178,15 +196,19 @@ func (d *dispute) build(ctx context.Context, tx store.Tx, slot journal.Slot) ([]
 // bounded refuses a second open dispute of one record by one department, and more
 // than a department may have.
 func (d *dispute) bounded(ctx context.Context, tx store.Tx) error {
-	var all, same int64
-	err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN key_token = $2 AND topic = $3 THEN 1 ELSE 0 END), 0)
-		FROM disputes WHERE participant = $1 AND state = 1`, d.caller.Participant, d.version.KeyToken, d.topic.Name).Scan(&all, &same)
-	switch {
-	case err != nil:
+	same, err := readRows(ctx, tx, "WHERE participant = $1 AND state = 1 AND key_token = $2 AND topic = $3",
+		d.caller.Participant, d.version.KeyToken, d.topic.Name)
+	if err != nil {
 		return err
-	case same > 0:
-		return fault.New(fault.AlreadyExists, "dispute.open", "your department disputes the record already; wait for the answer, or withdraw that dispute")
-	case all >= MaxOpen:
+	}
+	if len(same) > 0 {
+		return d.again(ctx, tx, same[0])
+	}
+	var all int64
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM disputes WHERE participant = $1 AND state = 1", d.caller.Participant).Scan(&all); err != nil {
+		return err
+	}
+	if all >= MaxOpen {
 		return fault.New(fault.Limited, "dispute.bound", "your department has %d open disputes, which is the most; wait for answers, or withdraw some", MaxOpen)
 	}
 	return nil

@@ -75,7 +75,7 @@ func (k *Corrections) List(ctx context.Context, caller *identity.Caller, topic s
 
 // message gives a dispute as far as a caller may see it.
 func (k *Corrections) message(ctx context.Context, caller *identity.Caller, r *row) (*exchangev1.Dispute, error) {
-	entry, opening, err := k.line(ctx, r.idx)
+	entry, opening, err := k.line(ctx, k.DB.Reader(), r.idx)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (k *Corrections) message(ctx context.Context, caller *identity.Caller, r *r
 	if r.correctedPlusOne != 0 {
 		m.Corrected = r.correctedPlusOne - 1
 	}
-	answer, told, err := k.line(ctx, m.AnswerEntry)
+	answer, told, err := k.line(ctx, k.DB.Reader(), m.AnswerEntry)
 	if err != nil {
 		return nil, err
 	}

@@ -5,12 +5,15 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/correction"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/snapshot"
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // fullLoad loads a topic of its own, whose second record the load no longer
@@ -47,9 +50,14 @@ func (w *world) fullLoad(t testing.TB, at map[string]uint64) {
 func (w *world) disputes(t testing.TB, at map[string]uint64) {
 	t.Helper()
 	must(t, w.index.Wait(t.Context(), w.Journal.Head().Size))
+	known := cases.New(cases.Config{DB: w.DB, Journal: w.Journal, Catalogue: w.Catalogue, Keyring: w.Identity.Keyring})
+	_, _, err := known.Open(t.Context(), w.civil.Caller, &accessv1.OpenCaseRequest{
+		Number: caseNumber, Item: item, Person: "clerk-7", Subjects: []*ledgerv1.Subject{subject("K1")},
+	})
+	must(t, err)
 	k, err := correction.Open(t.Context(), correction.Config{
 		DB: w.DB, Journal: w.Journal, Topics: w.Catalogue, Readers: w.policy, Reliance: w.index, Refusals: w.refusals,
-		Sealer: w.Identity.Keyring, Marks: &correction.Marks{},
+		Cases: known, Sealer: w.Identity.Keyring, Marks: &correction.Marks{},
 	})
 	must(t, err)
 	defer k.Close()

@@ -233,7 +233,7 @@ func (c *city) enrolments(hall, police *sdk.Config) []*deed {
 				disputed = e.Index
 			}
 			return e.GetDisputed() != nil
-		}, "dispute.open"},
+		}, ""},
 		{"a dispute is answered", police, func(ctx context.Context, c *sdk.Client) (uint64, error) {
 			_, err := c.AnswerKept(ctx, disputed, "officer-3", "经核对无误")
 			return 0, err

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -86,8 +88,24 @@ func TestADisputedRecordIsMarkedUntilItIsAnswered(t *testing.T) {
 	if r.seen(t, other).Disputed {
 		t.Fatal("another record is marked")
 	}
-	_, err = r.hall.DisputeRecord(t.Context(), disputing(index))
-	wantRule(t, err, fault.AlreadyExists, "dispute.open")
+	repeated, err := r.hall.DisputeRecord(t.Context(), disputing(index, "party_a_name", "state"))
+	if err != nil || !proto.Equal(repeated, d) {
+		t.Fatalf("a repeat gives %v, %v", repeated, err)
+	}
+	another := func(change func(*sdk.NewDispute)) {
+		t.Helper()
+		n := disputing(index, "state", "party_a_name")
+		change(&n)
+		_, err := r.hall.DisputeRecord(t.Context(), n)
+		wantRule(t, err, fault.AlreadyExists, "dispute.open")
+	}
+	another(func(n *sdk.NewDispute) { n.Fields = nil })
+	another(func(n *sdk.NewDispute) { n.Reason = "另有说法" })
+	another(func(n *sdk.NewDispute) { n.Acting.Person = "clerk-018" })
+	unknown := disputing(index)
+	unknown.Acting.Case = "SF-2026-999999"
+	_, err = r.hall.DisputeRecord(t.Context(), unknown)
+	wantRule(t, err, fault.Denied, "case.unknown")
 
 	// The provider sees why, and which record; not for which case.
 	theirs, err := r.civil.Dispute(t.Context(), d.Entry)
@@ -142,6 +160,7 @@ func TestDisputesSideBySide(t *testing.T) {
 	if _, err := r.CreateGrant(t.Context(), subscribing(sample.Housing)); err != nil {
 		t.Fatal(err)
 	}
+	r.OpenCase(t, estate, acting.Case, acting.Purpose, sdk.Subject{Type: "111", Number: m.PartyANumber})
 	first, err := r.hall.DisputeRecord(t.Context(), disputing(index, "state"))
 	if err != nil {
 		t.Fatal(err)

@@ -184,7 +184,7 @@ func (n *Node) openCorrections(ctx context.Context) (err error) {
 	n.marks = &correction.Marks{}
 	n.corrections, err = correction.Open(ctx, correction.Config{
 		DB: n.DB, Journal: n.Journal, Topics: n.Catalogue, Readers: n.Policy, Reliance: n.Index, Refusals: n.refusals,
-		Sealer: n.Identity.Keyring, Marks: n.marks, Log: n.Log,
+		Cases: n.Cases, Sealer: n.Identity.Keyring, Marks: n.marks, Log: n.Log,
 	})
 	if err != nil {
 		return err
