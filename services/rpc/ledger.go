@@ -20,7 +20,11 @@ func (s *LedgerService) GetEntry(ctx context.Context, r *ledgerv1.GetEntryReques
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerv1.GetEntryResponse{Entry: e}, nil
+	answer := &ledgerv1.GetEntryResponse{Entry: e}
+	if r.WithSignature {
+		answer.Signature, err = s.Ledger.Signature(ctx, e.Entry)
+	}
+	return answer, err
 }
 
 // ListEntries implements the service.

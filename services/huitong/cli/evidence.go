@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"io"
 	"os"
@@ -21,8 +22,8 @@ func (a *app) ledgerProve() *cobra.Command {
 	var opening bool
 	c := &cobra.Command{
 		Use: "prove ENTRY", Short: "Prove that an entry is in the ledger, and keep the proof",
-		Long: `Fetches an entry with its inclusion proof, checks it against the newest checkpoint,
-and prints both as one document that "huitong ledger verify FILE" checks offline.`,
+		Long: `Fetches an entry with its inclusion proof and, of a publication, the publisher's
+signature and certificate, checks them, and prints all as one document that "huitong ledger verify FILE" checks offline.`,
 		Example: `  huitong ledger prove 42 > entry-42.json
   huitong ledger verify entry-42.json`,
 		Args: cobra.ExactArgs(1),
@@ -31,7 +32,7 @@ and prints both as one document that "huitong ledger verify FILE" checks offline
 			if err != nil {
 				return err
 			}
-			evidence, err := proveEntry(ctx, c, index, opening)
+			evidence, err := c.Evidence(ctx, index, opening)
 			if err != nil {
 				return err
 			}
@@ -55,23 +56,6 @@ and prints both as one document that "huitong ledger verify FILE" checks offline
 	c.Flags().StringVar(&out, "out", "", "file for the proof; standard output if not given")
 	c.Flags().BoolVar(&opening, "opening", false, "keep what the entry's commitments commit to as well, as far as the caller may see it")
 	return c
-}
-
-func proveEntry(ctx context.Context, c *sdk.Client, index uint64, opening bool) (*ledgerv1.Evidence, error) {
-	resp, err := ledger(c).GetEntry(ctx, &ledgerv1.GetEntryRequest{Index: index, WithOpening: opening})
-	if err != nil {
-		return nil, fault.FromStatus(err)
-	}
-	e := resp.GetEntry()
-	r := &sdk.Receipt{Index: index, Leaf: e.GetLeaf()}
-	if err := c.ProveReceipt(ctx, r); err != nil {
-		return nil, err
-	}
-	proof, err := r.TlogProof()
-	if err != nil {
-		return nil, err
-	}
-	return &ledgerv1.Evidence{Leaf: e.GetLeaf(), Proof: proof, RecordOpening: e.GetRecordOpening(), ReadOpening: e.GetReadOpening()}, nil
 }
 
 func (a *app) ledgerExport() *cobra.Command {
@@ -102,7 +86,7 @@ covers them. "huitong ledger verify FILE" checks both offline.`,
 	return c
 }
 
-type verifyFlags struct{ key, checkpoint, leaf string }
+type verifyFlags struct{ key, checkpoint, leaf, certificate string }
 
 func (a *app) ledgerVerify() *cobra.Command {
 	var f verifyFlags
@@ -136,6 +120,7 @@ never from the file. Exit code 6 says that a check found something wrong.`,
 	}
 	c.Flags().StringVar(&f.key, "ledger-key", "", "the ledger's key, a C2SP vkey; the context's if not given")
 	c.Flags().StringVar(&f.checkpoint, "checkpoint", "", "with an export: file of the signed checkpoint; FILE.checkpoint if not given")
+	c.Flags().StringVar(&f.certificate, "certificate", "", "with the proof of one entry: the publisher's certificate, PEM; it has to be by this one")
 	c.Flags().StringVar(&f.leaf, "leaf", "", "with a tlog-proof: file of the leaf")
 	return c
 }
@@ -187,7 +172,7 @@ func (a *app) verifyFile(path, key string, f *verifyFlags) error {
 	case bytes.HasPrefix(head, []byte("c2sp.org/tlog-proof")):
 		return a.verifyProof(file, key, f.leaf)
 	case bytes.HasPrefix(bytes.TrimSpace(head), []byte(`{"`)):
-		return a.verifyEvidence(file, key)
+		return a.verifyEvidence(file, key, f.certificate)
 	}
 	checkpoint, err := os.ReadFile(orElse(f.checkpoint, path+".checkpoint"))
 	if err != nil {
@@ -203,7 +188,7 @@ func (a *app) verifyFile(path, key string, f *verifyFlags) error {
 // maxProof bounds a file with one entry and its proof.
 const maxProof = 64 << 20
 
-func (a *app) verifyEvidence(r io.Reader, key string) error {
+func (a *app) verifyEvidence(r io.Reader, key, certificate string) error {
 	text, err := io.ReadAll(io.LimitReader(r, maxProof))
 	if err != nil {
 		return err
@@ -212,7 +197,39 @@ func (a *app) verifyEvidence(r io.Reader, key string) error {
 	if err := protojson.Unmarshal(text, e); err != nil {
 		return fault.New(fault.Invalid, "evidence.json", "the file is no proof as huitong ledger prove writes it")
 	}
-	return a.verifyLeaf(e.GetLeaf(), e.GetProof(), key)
+	proven, err := sdk.VerifyEvidence(e, key)
+	if err != nil {
+		return err
+	}
+	if certificate != "" {
+		if err := signedBy(e, certificate); err != nil {
+			return err
+		}
+	}
+	a.printf("the entry is in the ledger; its signed checkpoint says so\n")
+	switch {
+	case proven.Signed:
+		a.printf("its publisher's signature is right, by the certificate that the entry names\n")
+	case proven.Entry.GetPublished() != nil:
+		a.printf("no signature of its publisher is in the file\n")
+	}
+	return a.showEntry(&ledgerv1.Entry{Leaf: e.GetLeaf(), Entry: proven.Entry})
+}
+
+// signedBy says whether it was signed by the certificate of a file.
+func signedBy(e *ledgerv1.Evidence, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return usageError("%s holds no certificate as PEM", path)
+	}
+	if !bytes.Equal(block.Bytes, e.GetCertificate()) {
+		return fault.New(fault.Conflict, "evidence.certificate", "the entry is not signed by the certificate of %s", path)
+	}
+	return nil
 }
 
 func (a *app) verifyProof(r io.Reader, key, leafFile string) error {

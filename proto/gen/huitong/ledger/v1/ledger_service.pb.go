@@ -98,7 +98,9 @@ type GetEntryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Index uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	// With the opening, as far as the caller may see it.
-	WithOpening   bool `protobuf:"varint,2,opt,name=with_opening,json=withOpening,proto3" json:"with_opening,omitempty"`
+	WithOpening bool `protobuf:"varint,2,opt,name=with_opening,json=withOpening,proto3" json:"with_opening,omitempty"`
+	// With what the signature of a publication is checked by.
+	WithSignature bool `protobuf:"varint,3,opt,name=with_signature,json=withSignature,proto3" json:"with_signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -147,9 +149,18 @@ func (x *GetEntryRequest) GetWithOpening() bool {
 	return false
 }
 
+func (x *GetEntryRequest) GetWithSignature() bool {
+	if x != nil {
+		return x.WithSignature
+	}
+	return false
+}
+
 type GetEntryResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entry         *Entry                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Entry *Entry                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Absent where nobody signed.
+	Signature     *CallSignature `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,6 +202,76 @@ func (x *GetEntryResponse) GetEntry() *Entry {
 	return nil
 }
 
+func (x *GetEntryResponse) GetSignature() *CallSignature {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// CallSignature is a publisher's signature over a call.
+type CallSignature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Leaf hashes of all statements of the call, in order.
+	Statements [][]byte `protobuf:"bytes,1,rep,name=statements,proto3" json:"statements,omitempty"`
+	Signature  []byte   `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// The publisher's certificate, DER.
+	Certificate   []byte `protobuf:"bytes,3,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallSignature) Reset() {
+	*x = CallSignature{}
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallSignature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallSignature) ProtoMessage() {}
+
+func (x *CallSignature) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallSignature.ProtoReflect.Descriptor instead.
+func (*CallSignature) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CallSignature) GetStatements() [][]byte {
+	if x != nil {
+		return x.Statements
+	}
+	return nil
+}
+
+func (x *CallSignature) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *CallSignature) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
 // EntryFilter narrows a list; what is empty does not narrow.
 type EntryFilter struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -211,7 +292,7 @@ type EntryFilter struct {
 
 func (x *EntryFilter) Reset() {
 	*x = EntryFilter{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[3]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +304,7 @@ func (x *EntryFilter) String() string {
 func (*EntryFilter) ProtoMessage() {}
 
 func (x *EntryFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[3]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +317,7 @@ func (x *EntryFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryFilter.ProtoReflect.Descriptor instead.
 func (*EntryFilter) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{3}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EntryFilter) GetParticipant() string {
@@ -316,7 +397,7 @@ type ListEntriesRequest struct {
 
 func (x *ListEntriesRequest) Reset() {
 	*x = ListEntriesRequest{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[4]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -328,7 +409,7 @@ func (x *ListEntriesRequest) String() string {
 func (*ListEntriesRequest) ProtoMessage() {}
 
 func (x *ListEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[4]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -341,7 +422,7 @@ func (x *ListEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{4}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListEntriesRequest) GetFilter() *EntryFilter {
@@ -382,7 +463,7 @@ type ListEntriesResponse struct {
 
 func (x *ListEntriesResponse) Reset() {
 	*x = ListEntriesResponse{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[5]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +475,7 @@ func (x *ListEntriesResponse) String() string {
 func (*ListEntriesResponse) ProtoMessage() {}
 
 func (x *ListEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[5]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +488,7 @@ func (x *ListEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{5}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListEntriesResponse) GetEntries() []*Entry {
@@ -435,7 +516,7 @@ type ExportEntriesRequest struct {
 
 func (x *ExportEntriesRequest) Reset() {
 	*x = ExportEntriesRequest{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[6]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +528,7 @@ func (x *ExportEntriesRequest) String() string {
 func (*ExportEntriesRequest) ProtoMessage() {}
 
 func (x *ExportEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[6]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +541,7 @@ func (x *ExportEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ExportEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{6}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExportEntriesRequest) GetFromIndex() uint64 {
@@ -489,7 +570,7 @@ type ExportEntriesResponse struct {
 
 func (x *ExportEntriesResponse) Reset() {
 	*x = ExportEntriesResponse{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[7]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +582,7 @@ func (x *ExportEntriesResponse) String() string {
 func (*ExportEntriesResponse) ProtoMessage() {}
 
 func (x *ExportEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[7]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +595,7 @@ func (x *ExportEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ExportEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{7}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ExportEntriesResponse) GetFirstIndex() uint64 {
@@ -547,7 +628,7 @@ type WatchEntriesRequest struct {
 
 func (x *WatchEntriesRequest) Reset() {
 	*x = WatchEntriesRequest{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[8]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +640,7 @@ func (x *WatchEntriesRequest) String() string {
 func (*WatchEntriesRequest) ProtoMessage() {}
 
 func (x *WatchEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[8]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +653,7 @@ func (x *WatchEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEntriesRequest.ProtoReflect.Descriptor instead.
 func (*WatchEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{8}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WatchEntriesRequest) GetFilter() *EntryFilter {
@@ -591,7 +672,7 @@ type WatchEntriesResponse struct {
 
 func (x *WatchEntriesResponse) Reset() {
 	*x = WatchEntriesResponse{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[9]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +684,7 @@ func (x *WatchEntriesResponse) String() string {
 func (*WatchEntriesResponse) ProtoMessage() {}
 
 func (x *WatchEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[9]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +697,7 @@ func (x *WatchEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEntriesResponse.ProtoReflect.Descriptor instead.
 func (*WatchEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{9}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WatchEntriesResponse) GetEntry() *Entry {
@@ -639,7 +720,7 @@ type GetInclusionProofRequest struct {
 
 func (x *GetInclusionProofRequest) Reset() {
 	*x = GetInclusionProofRequest{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[10]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +732,7 @@ func (x *GetInclusionProofRequest) String() string {
 func (*GetInclusionProofRequest) ProtoMessage() {}
 
 func (x *GetInclusionProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[10]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +745,7 @@ func (x *GetInclusionProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInclusionProofRequest.ProtoReflect.Descriptor instead.
 func (*GetInclusionProofRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{10}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetInclusionProofRequest) GetIndex() uint64 {
@@ -702,7 +783,7 @@ type GetInclusionProofResponse struct {
 
 func (x *GetInclusionProofResponse) Reset() {
 	*x = GetInclusionProofResponse{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[11]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +795,7 @@ func (x *GetInclusionProofResponse) String() string {
 func (*GetInclusionProofResponse) ProtoMessage() {}
 
 func (x *GetInclusionProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[11]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +808,7 @@ func (x *GetInclusionProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInclusionProofResponse.ProtoReflect.Descriptor instead.
 func (*GetInclusionProofResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{11}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetInclusionProofResponse) GetIndex() uint64 {
@@ -776,7 +857,7 @@ type GetConsistencyProofRequest struct {
 
 func (x *GetConsistencyProofRequest) Reset() {
 	*x = GetConsistencyProofRequest{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[12]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +869,7 @@ func (x *GetConsistencyProofRequest) String() string {
 func (*GetConsistencyProofRequest) ProtoMessage() {}
 
 func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[12]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +882,7 @@ func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{12}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetConsistencyProofRequest) GetFirstSize() uint64 {
@@ -830,7 +911,7 @@ type GetConsistencyProofResponse struct {
 
 func (x *GetConsistencyProofResponse) Reset() {
 	*x = GetConsistencyProofResponse{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[13]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +923,7 @@ func (x *GetConsistencyProofResponse) String() string {
 func (*GetConsistencyProofResponse) ProtoMessage() {}
 
 func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[13]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +936,7 @@ func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{13}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetConsistencyProofResponse) GetFirstSize() uint64 {
@@ -894,7 +975,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[14]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +987,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[14]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1000,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{14}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{15}
 }
 
 type GetCheckpointResponse struct {
@@ -934,7 +1015,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[15]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1027,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[15]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1040,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{15}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() string {
@@ -988,7 +1069,7 @@ type GetTileRequest struct {
 
 func (x *GetTileRequest) Reset() {
 	*x = GetTileRequest{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[16]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1081,7 @@ func (x *GetTileRequest) String() string {
 func (*GetTileRequest) ProtoMessage() {}
 
 func (x *GetTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[16]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1094,7 @@ func (x *GetTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTileRequest.ProtoReflect.Descriptor instead.
 func (*GetTileRequest) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{16}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetTileRequest) GetLevel() uint32 {
@@ -1046,7 +1127,7 @@ type GetTileResponse struct {
 
 func (x *GetTileResponse) Reset() {
 	*x = GetTileResponse{}
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[17]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1139,7 @@ func (x *GetTileResponse) String() string {
 func (*GetTileResponse) ProtoMessage() {}
 
 func (x *GetTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[17]
+	mi := &file_huitong_ledger_v1_ledger_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1152,7 @@ func (x *GetTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTileResponse.ProtoReflect.Descriptor instead.
 func (*GetTileResponse) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{17}
+	return file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetTileResponse) GetHashes() []byte {
@@ -1090,12 +1171,20 @@ const file_huitong_ledger_v1_ledger_service_proto_rawDesc = "" +
 	"\x04leaf\x18\x01 \x01(\fR\x04leaf\x124\n" +
 	"\x05entry\x18\x02 \x01(\v2\x1e.huitong.ledger.v1.LedgerEntryR\x05entry\x12G\n" +
 	"\x0erecord_opening\x18\x03 \x01(\v2 .huitong.ledger.v1.RecordOpeningR\rrecordOpening\x12A\n" +
-	"\fread_opening\x18\x04 \x01(\v2\x1e.huitong.ledger.v1.ReadOpeningR\vreadOpening\"J\n" +
+	"\fread_opening\x18\x04 \x01(\v2\x1e.huitong.ledger.v1.ReadOpeningR\vreadOpening\"q\n" +
 	"\x0fGetEntryRequest\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12!\n" +
-	"\fwith_opening\x18\x02 \x01(\bR\vwithOpening\"B\n" +
+	"\fwith_opening\x18\x02 \x01(\bR\vwithOpening\x12%\n" +
+	"\x0ewith_signature\x18\x03 \x01(\bR\rwithSignature\"\x82\x01\n" +
 	"\x10GetEntryResponse\x12.\n" +
-	"\x05entry\x18\x01 \x01(\v2\x18.huitong.ledger.v1.EntryR\x05entry\"\xcb\x02\n" +
+	"\x05entry\x18\x01 \x01(\v2\x18.huitong.ledger.v1.EntryR\x05entry\x12>\n" +
+	"\tsignature\x18\x02 \x01(\v2 .huitong.ledger.v1.CallSignatureR\tsignature\"o\n" +
+	"\rCallSignature\x12\x1e\n" +
+	"\n" +
+	"statements\x18\x01 \x03(\fR\n" +
+	"statements\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12 \n" +
+	"\vcertificate\x18\x03 \x01(\fR\vcertificate\"\xcb\x02\n" +
 	"\vEntryFilter\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x16\n" +
 	"\x06system\x18\x02 \x01(\tR\x06system\x12\x14\n" +
@@ -1196,65 +1285,67 @@ func file_huitong_ledger_v1_ledger_service_proto_rawDescGZIP() []byte {
 	return file_huitong_ledger_v1_ledger_service_proto_rawDescData
 }
 
-var file_huitong_ledger_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_huitong_ledger_v1_ledger_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_huitong_ledger_v1_ledger_service_proto_goTypes = []any{
 	(*Entry)(nil),                       // 0: huitong.ledger.v1.Entry
 	(*GetEntryRequest)(nil),             // 1: huitong.ledger.v1.GetEntryRequest
 	(*GetEntryResponse)(nil),            // 2: huitong.ledger.v1.GetEntryResponse
-	(*EntryFilter)(nil),                 // 3: huitong.ledger.v1.EntryFilter
-	(*ListEntriesRequest)(nil),          // 4: huitong.ledger.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),         // 5: huitong.ledger.v1.ListEntriesResponse
-	(*ExportEntriesRequest)(nil),        // 6: huitong.ledger.v1.ExportEntriesRequest
-	(*ExportEntriesResponse)(nil),       // 7: huitong.ledger.v1.ExportEntriesResponse
-	(*WatchEntriesRequest)(nil),         // 8: huitong.ledger.v1.WatchEntriesRequest
-	(*WatchEntriesResponse)(nil),        // 9: huitong.ledger.v1.WatchEntriesResponse
-	(*GetInclusionProofRequest)(nil),    // 10: huitong.ledger.v1.GetInclusionProofRequest
-	(*GetInclusionProofResponse)(nil),   // 11: huitong.ledger.v1.GetInclusionProofResponse
-	(*GetConsistencyProofRequest)(nil),  // 12: huitong.ledger.v1.GetConsistencyProofRequest
-	(*GetConsistencyProofResponse)(nil), // 13: huitong.ledger.v1.GetConsistencyProofResponse
-	(*GetCheckpointRequest)(nil),        // 14: huitong.ledger.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),       // 15: huitong.ledger.v1.GetCheckpointResponse
-	(*GetTileRequest)(nil),              // 16: huitong.ledger.v1.GetTileRequest
-	(*GetTileResponse)(nil),             // 17: huitong.ledger.v1.GetTileResponse
-	(*LedgerEntry)(nil),                 // 18: huitong.ledger.v1.LedgerEntry
-	(*RecordOpening)(nil),               // 19: huitong.ledger.v1.RecordOpening
-	(*ReadOpening)(nil),                 // 20: huitong.ledger.v1.ReadOpening
-	(*timestamppb.Timestamp)(nil),       // 21: google.protobuf.Timestamp
-	(*Subject)(nil),                     // 22: huitong.ledger.v1.Subject
+	(*CallSignature)(nil),               // 3: huitong.ledger.v1.CallSignature
+	(*EntryFilter)(nil),                 // 4: huitong.ledger.v1.EntryFilter
+	(*ListEntriesRequest)(nil),          // 5: huitong.ledger.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),         // 6: huitong.ledger.v1.ListEntriesResponse
+	(*ExportEntriesRequest)(nil),        // 7: huitong.ledger.v1.ExportEntriesRequest
+	(*ExportEntriesResponse)(nil),       // 8: huitong.ledger.v1.ExportEntriesResponse
+	(*WatchEntriesRequest)(nil),         // 9: huitong.ledger.v1.WatchEntriesRequest
+	(*WatchEntriesResponse)(nil),        // 10: huitong.ledger.v1.WatchEntriesResponse
+	(*GetInclusionProofRequest)(nil),    // 11: huitong.ledger.v1.GetInclusionProofRequest
+	(*GetInclusionProofResponse)(nil),   // 12: huitong.ledger.v1.GetInclusionProofResponse
+	(*GetConsistencyProofRequest)(nil),  // 13: huitong.ledger.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil), // 14: huitong.ledger.v1.GetConsistencyProofResponse
+	(*GetCheckpointRequest)(nil),        // 15: huitong.ledger.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),       // 16: huitong.ledger.v1.GetCheckpointResponse
+	(*GetTileRequest)(nil),              // 17: huitong.ledger.v1.GetTileRequest
+	(*GetTileResponse)(nil),             // 18: huitong.ledger.v1.GetTileResponse
+	(*LedgerEntry)(nil),                 // 19: huitong.ledger.v1.LedgerEntry
+	(*RecordOpening)(nil),               // 20: huitong.ledger.v1.RecordOpening
+	(*ReadOpening)(nil),                 // 21: huitong.ledger.v1.ReadOpening
+	(*timestamppb.Timestamp)(nil),       // 22: google.protobuf.Timestamp
+	(*Subject)(nil),                     // 23: huitong.ledger.v1.Subject
 }
 var file_huitong_ledger_v1_ledger_service_proto_depIdxs = []int32{
-	18, // 0: huitong.ledger.v1.Entry.entry:type_name -> huitong.ledger.v1.LedgerEntry
-	19, // 1: huitong.ledger.v1.Entry.record_opening:type_name -> huitong.ledger.v1.RecordOpening
-	20, // 2: huitong.ledger.v1.Entry.read_opening:type_name -> huitong.ledger.v1.ReadOpening
+	19, // 0: huitong.ledger.v1.Entry.entry:type_name -> huitong.ledger.v1.LedgerEntry
+	20, // 1: huitong.ledger.v1.Entry.record_opening:type_name -> huitong.ledger.v1.RecordOpening
+	21, // 2: huitong.ledger.v1.Entry.read_opening:type_name -> huitong.ledger.v1.ReadOpening
 	0,  // 3: huitong.ledger.v1.GetEntryResponse.entry:type_name -> huitong.ledger.v1.Entry
-	21, // 4: huitong.ledger.v1.EntryFilter.from:type_name -> google.protobuf.Timestamp
-	21, // 5: huitong.ledger.v1.EntryFilter.until:type_name -> google.protobuf.Timestamp
-	22, // 6: huitong.ledger.v1.EntryFilter.subject:type_name -> huitong.ledger.v1.Subject
-	3,  // 7: huitong.ledger.v1.ListEntriesRequest.filter:type_name -> huitong.ledger.v1.EntryFilter
-	0,  // 8: huitong.ledger.v1.ListEntriesResponse.entries:type_name -> huitong.ledger.v1.Entry
-	3,  // 9: huitong.ledger.v1.WatchEntriesRequest.filter:type_name -> huitong.ledger.v1.EntryFilter
-	0,  // 10: huitong.ledger.v1.WatchEntriesResponse.entry:type_name -> huitong.ledger.v1.Entry
-	1,  // 11: huitong.ledger.v1.LedgerService.GetEntry:input_type -> huitong.ledger.v1.GetEntryRequest
-	4,  // 12: huitong.ledger.v1.LedgerService.ListEntries:input_type -> huitong.ledger.v1.ListEntriesRequest
-	6,  // 13: huitong.ledger.v1.LedgerService.ExportEntries:input_type -> huitong.ledger.v1.ExportEntriesRequest
-	8,  // 14: huitong.ledger.v1.LedgerService.WatchEntries:input_type -> huitong.ledger.v1.WatchEntriesRequest
-	10, // 15: huitong.ledger.v1.LedgerService.GetInclusionProof:input_type -> huitong.ledger.v1.GetInclusionProofRequest
-	12, // 16: huitong.ledger.v1.LedgerService.GetConsistencyProof:input_type -> huitong.ledger.v1.GetConsistencyProofRequest
-	14, // 17: huitong.ledger.v1.LedgerService.GetCheckpoint:input_type -> huitong.ledger.v1.GetCheckpointRequest
-	16, // 18: huitong.ledger.v1.LedgerService.GetTile:input_type -> huitong.ledger.v1.GetTileRequest
-	2,  // 19: huitong.ledger.v1.LedgerService.GetEntry:output_type -> huitong.ledger.v1.GetEntryResponse
-	5,  // 20: huitong.ledger.v1.LedgerService.ListEntries:output_type -> huitong.ledger.v1.ListEntriesResponse
-	7,  // 21: huitong.ledger.v1.LedgerService.ExportEntries:output_type -> huitong.ledger.v1.ExportEntriesResponse
-	9,  // 22: huitong.ledger.v1.LedgerService.WatchEntries:output_type -> huitong.ledger.v1.WatchEntriesResponse
-	11, // 23: huitong.ledger.v1.LedgerService.GetInclusionProof:output_type -> huitong.ledger.v1.GetInclusionProofResponse
-	13, // 24: huitong.ledger.v1.LedgerService.GetConsistencyProof:output_type -> huitong.ledger.v1.GetConsistencyProofResponse
-	15, // 25: huitong.ledger.v1.LedgerService.GetCheckpoint:output_type -> huitong.ledger.v1.GetCheckpointResponse
-	17, // 26: huitong.ledger.v1.LedgerService.GetTile:output_type -> huitong.ledger.v1.GetTileResponse
-	19, // [19:27] is the sub-list for method output_type
-	11, // [11:19] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	3,  // 4: huitong.ledger.v1.GetEntryResponse.signature:type_name -> huitong.ledger.v1.CallSignature
+	22, // 5: huitong.ledger.v1.EntryFilter.from:type_name -> google.protobuf.Timestamp
+	22, // 6: huitong.ledger.v1.EntryFilter.until:type_name -> google.protobuf.Timestamp
+	23, // 7: huitong.ledger.v1.EntryFilter.subject:type_name -> huitong.ledger.v1.Subject
+	4,  // 8: huitong.ledger.v1.ListEntriesRequest.filter:type_name -> huitong.ledger.v1.EntryFilter
+	0,  // 9: huitong.ledger.v1.ListEntriesResponse.entries:type_name -> huitong.ledger.v1.Entry
+	4,  // 10: huitong.ledger.v1.WatchEntriesRequest.filter:type_name -> huitong.ledger.v1.EntryFilter
+	0,  // 11: huitong.ledger.v1.WatchEntriesResponse.entry:type_name -> huitong.ledger.v1.Entry
+	1,  // 12: huitong.ledger.v1.LedgerService.GetEntry:input_type -> huitong.ledger.v1.GetEntryRequest
+	5,  // 13: huitong.ledger.v1.LedgerService.ListEntries:input_type -> huitong.ledger.v1.ListEntriesRequest
+	7,  // 14: huitong.ledger.v1.LedgerService.ExportEntries:input_type -> huitong.ledger.v1.ExportEntriesRequest
+	9,  // 15: huitong.ledger.v1.LedgerService.WatchEntries:input_type -> huitong.ledger.v1.WatchEntriesRequest
+	11, // 16: huitong.ledger.v1.LedgerService.GetInclusionProof:input_type -> huitong.ledger.v1.GetInclusionProofRequest
+	13, // 17: huitong.ledger.v1.LedgerService.GetConsistencyProof:input_type -> huitong.ledger.v1.GetConsistencyProofRequest
+	15, // 18: huitong.ledger.v1.LedgerService.GetCheckpoint:input_type -> huitong.ledger.v1.GetCheckpointRequest
+	17, // 19: huitong.ledger.v1.LedgerService.GetTile:input_type -> huitong.ledger.v1.GetTileRequest
+	2,  // 20: huitong.ledger.v1.LedgerService.GetEntry:output_type -> huitong.ledger.v1.GetEntryResponse
+	6,  // 21: huitong.ledger.v1.LedgerService.ListEntries:output_type -> huitong.ledger.v1.ListEntriesResponse
+	8,  // 22: huitong.ledger.v1.LedgerService.ExportEntries:output_type -> huitong.ledger.v1.ExportEntriesResponse
+	10, // 23: huitong.ledger.v1.LedgerService.WatchEntries:output_type -> huitong.ledger.v1.WatchEntriesResponse
+	12, // 24: huitong.ledger.v1.LedgerService.GetInclusionProof:output_type -> huitong.ledger.v1.GetInclusionProofResponse
+	14, // 25: huitong.ledger.v1.LedgerService.GetConsistencyProof:output_type -> huitong.ledger.v1.GetConsistencyProofResponse
+	16, // 26: huitong.ledger.v1.LedgerService.GetCheckpoint:output_type -> huitong.ledger.v1.GetCheckpointResponse
+	18, // 27: huitong.ledger.v1.LedgerService.GetTile:output_type -> huitong.ledger.v1.GetTileResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_ledger_service_proto_init() }
@@ -1270,7 +1361,7 @@ func file_huitong_ledger_v1_ledger_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_ledger_v1_ledger_service_proto_rawDesc), len(file_huitong_ledger_v1_ledger_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

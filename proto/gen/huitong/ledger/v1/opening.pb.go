@@ -634,12 +634,13 @@ type Evidence struct {
 	RecordOpening *RecordOpening `protobuf:"bytes,3,opt,name=record_opening,json=recordOpening,proto3" json:"record_opening,omitempty"`
 	ReadOpening   *ReadOpening   `protobuf:"bytes,4,opt,name=read_opening,json=readOpening,proto3" json:"read_opening,omitempty"`
 	Cut           *CutProof      `protobuf:"bytes,5,opt,name=cut,proto3" json:"cut,omitempty"`
-	// The statement leaf hashes of the whole call in order, for the signature.
+	// Of a publication that was signed: the leaf hashes of all statements of its
+	// call, in order, which tell nothing of the others.
 	Statements [][]byte `protobuf:"bytes,6,rep,name=statements,proto3" json:"statements,omitempty"`
-	// The signer's certificate, DER.
+	// The publisher's certificate, DER, whose SHA-256 the leaf names.
 	Certificate []byte `protobuf:"bytes,7,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	// Leaf of the call's first entry, where the signature stands.
-	Call          *LedgerEntry `protobuf:"bytes,8,opt,name=call,proto3" json:"call,omitempty"`
+	// The publisher's signature over the call.
+	Signature     []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -723,9 +724,9 @@ func (x *Evidence) GetCertificate() []byte {
 	return nil
 }
 
-func (x *Evidence) GetCall() *LedgerEntry {
+func (x *Evidence) GetSignature() []byte {
 	if x != nil {
-		return x.Call
+		return x.Signature
 	}
 	return nil
 }
@@ -783,7 +784,7 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\bdocument\x18\x0f \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\"J\n" +
 	"\bCutProof\x12\x16\n" +
 	"\x06fields\x18\x01 \x03(\rR\x06fields\x12&\n" +
-	"\x0fsalts_or_hashes\x18\x02 \x03(\fR\rsaltsOrHashes\"\xe5\x02\n" +
+	"\x0fsalts_or_hashes\x18\x02 \x03(\fR\rsaltsOrHashes\"\xdb\x02\n" +
 	"\bEvidence\x12\x12\n" +
 	"\x04leaf\x18\x01 \x01(\fR\x04leaf\x12\x14\n" +
 	"\x05proof\x18\x02 \x01(\tR\x05proof\x12G\n" +
@@ -793,8 +794,8 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\n" +
 	"statements\x18\x06 \x03(\fR\n" +
 	"statements\x12 \n" +
-	"\vcertificate\x18\a \x01(\fR\vcertificate\x122\n" +
-	"\x04call\x18\b \x01(\v2\x1e.huitong.ledger.v1.LedgerEntryR\x04callBl\n" +
+	"\vcertificate\x18\a \x01(\fR\vcertificate\x12\x1c\n" +
+	"\tsignature\x18\t \x01(\fR\tsignatureJ\x04\b\b\x10\tR\x04callBl\n" +
 	"\x15org.huitong.ledger.v1B\fOpeningProtoP\x01ZCgithub.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1;ledgerv1b\x06proto3"
 
 var (
@@ -819,7 +820,6 @@ var file_huitong_ledger_v1_opening_proto_goTypes = []any{
 	(*ReadOpening)(nil),    // 5: huitong.ledger.v1.ReadOpening
 	(*CutProof)(nil),       // 6: huitong.ledger.v1.CutProof
 	(*Evidence)(nil),       // 7: huitong.ledger.v1.Evidence
-	(*LedgerEntry)(nil),    // 8: huitong.ledger.v1.LedgerEntry
 }
 var file_huitong_ledger_v1_opening_proto_depIdxs = []int32{
 	1,  // 0: huitong.ledger.v1.SealedDocument.document:type_name -> huitong.ledger.v1.Document
@@ -832,12 +832,11 @@ var file_huitong_ledger_v1_opening_proto_depIdxs = []int32{
 	3,  // 7: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
 	5,  // 8: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
 	6,  // 9: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
-	8,  // 10: huitong.ledger.v1.Evidence.call:type_name -> huitong.ledger.v1.LedgerEntry
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_opening_proto_init() }

@@ -1,0 +1,90 @@
+package node_test
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	"github.com/huitong-bus/huitong/sdk"
+	"github.com/huitong-bus/huitong/services/departments/sample"
+	"github.com/huitong-bus/huitong/services/huitong/node/nodetest"
+)
+
+// TestOneEntryProvesItselfAlone: by the ledger's key and what the evidence holds,
+// and not with one byte of any part of it changed.
+func TestOneEntryProvesItselfAlone(t *testing.T) {
+	x := nodetest.Start(t)
+	tax := x.Join(t, sample.HumanResources, "payroll")
+	auditor := x.Join(t, sample.Housing, "audit", cataloguev1.Role_ROLE_AUDITOR)
+	ok(t, x.CreateTopic(t.Context(), unconditional("income", "Income", sample.HumanResources)))
+	publisher := tax.Publisher(sdk.PublisherConfig{})
+	var batch []sdk.Publication
+	for n := range 3 {
+		batch = append(batch, sdk.Publication{Topic: "income", Message: income(earner, n)})
+	}
+	results, err := publisher.PublishBatch(t.Context(), batch)
+	ok(t, err)
+	later, err := publisher.Publish(t.Context(), "income", income(earner, 7))
+	ok(t, err)
+	ok(t, publisher.Close(t.Context()))
+	other, err := auditor.Evidence(t.Context(), later.Index, false)
+	ok(t, err)
+	for _, result := range results {
+		ok(t, result.Err)
+		receipt := result.Receipt
+		e, err := auditor.Evidence(t.Context(), receipt.Index, false)
+		ok(t, err)
+		proven, err := sdk.VerifyEvidence(e, x.Node.LedgerKey())
+		ok(t, err)
+		if !proven.Signed || proven.Entry.GetPublished().GetTopic() != "income" {
+			t.Errorf("entry %d is proven as %+v", receipt.Index, proven)
+		}
+		changedByte(t, e, x.Node.LedgerKey())
+	}
+	for name, change := range map[string]func(e *sdk.Evidence){
+		"the signature of another call": func(e *sdk.Evidence) { e.Signature, e.Statements = other.Signature, other.Statements },
+		"no signature":                  func(e *sdk.Evidence) { e.Signature = nil },
+		"no certificate":                func(e *sdk.Evidence) { e.Certificate = nil },
+		"no statements":                 func(e *sdk.Evidence) { e.Statements = nil },
+	} {
+		e, err := auditor.Evidence(t.Context(), results[0].Receipt.Index, false)
+		ok(t, err)
+		change(e)
+		if _, err := sdk.VerifyEvidence(e, x.Node.LedgerKey()); err == nil {
+			t.Errorf("with %s it is proven", name)
+		}
+	}
+	// What nobody signs: an entry of the exchange itself.
+	e, err := auditor.Evidence(t.Context(), 0, false)
+	ok(t, err)
+	proven, err := sdk.VerifyEvidence(e, x.Node.LedgerKey())
+	ok(t, err)
+	if proven.Signed {
+		t.Error("entry 0 is signed by a publisher")
+	}
+}
+
+// changedByte changes each byte of each part, one at a time.
+func changedByte(t *testing.T, e *sdk.Evidence, key string) {
+	t.Helper()
+	text := []byte(e.Proof)
+	parts := map[string][]byte{"leaf": e.Leaf, "certificate": e.Certificate, "signature": e.Signature, "proof": text}
+	for i, s := range e.Statements {
+		parts["statement "+string(rune('0'+i))] = s
+	}
+	for name, part := range parts {
+		for at := range part {
+			part[at] ^= 1
+			forged := proto.CloneOf(e)
+			forged.Proof = string(text)
+			if _, err := sdk.VerifyEvidence(forged, key); err == nil {
+				t.Errorf("with byte %d of its %s changed it is proven", at, name)
+			}
+			part[at] ^= 1
+		}
+	}
+	if _, err := sdk.VerifyEvidence(e, key); err != nil {
+		t.Error("the evidence was not restored:", err)
+	}
+}
