@@ -42,6 +42,8 @@ const (
 	Peek Action = "peek"
 	// Status asks how a record stands whose key the caller knows.
 	Status Action = "status"
+	// Show lets a document of a public record leave, to whoever is enrolled.
+	Show Action = "show"
 	// ReadLedger lists, watches or opens ledger entries.
 	ReadLedger Action = "ledger"
 	// ExportLedger takes all leaves of the ledger.

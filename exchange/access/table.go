@@ -45,7 +45,7 @@ var asked = [steps]string{
 // those that let records leave; those that have no case and rest on a grant's
 // standing purpose; those made for a case; and those by an official.
 var (
-	ofTopic    = []Action{Publish, Subscribe, Deliver, Query, Check, Peek, Status}
+	ofTopic    = []Action{Publish, Subscribe, Deliver, Query, Check, Peek, Status, Show}
 	onTopic    = []Action{Publish, Subscribe, Deliver, Query, Check, Peek}
 	reading    = []Action{Subscribe, Deliver, Query, Check, Peek}
 	standing   = []Action{Subscribe, Deliver, Peek}

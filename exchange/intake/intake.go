@@ -61,10 +61,11 @@ type Documents interface {
 	Of(ctx context.Context, system string, ids [][]byte) ([]*ledgerv1.Document, error)
 }
 
-// ContentCheck looks closer at the content of a PUT that its contract allows. It
-// is safe for concurrent use. A fault refuses the record.
+// ContentCheck looks closer at the content of a PUT that its contract allows, and
+// at the documents that belong to it. It is safe for concurrent use. A fault
+// refuses the record.
 type ContentCheck interface {
-	Check(payload []byte) error
+	Check(payload []byte, documents []*ledgerv1.Document) error
 }
 
 // Intake is the publishing side of the exchange.

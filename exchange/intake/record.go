@@ -97,6 +97,9 @@ func (c *check) record(ctx context.Context, p *exchangev1.Publication, result *e
 		if err = c.content(p, t, r, opening, result); err == nil {
 			err = c.documents(ctx, p, r, opening)
 		}
+		if closer := c.in.Checks[leaf.Contract]; err == nil && closer != nil {
+			err = closer.Check(opening.Payload, opening.Documents)
+		}
 	} else {
 		opening.Key = p.Key
 	}
@@ -199,11 +202,6 @@ func (c *check) content(p *exchangev1.Publication, t *topicCheck, r *journal.Rec
 	record, err := l.contract.Read(payload)
 	if err != nil {
 		return err
-	}
-	if closer := c.in.Checks[l.contract.Name()]; closer != nil {
-		if err := closer.Check(payload); err != nil {
-			return err
-		}
 	}
 	commitment, err := l.verify.Commitment(p.Secret, payload)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 )
 
 // Document decides whether a document of a publication may leave, as a query for
-// that version is decided, and commits the entry that says so. The answer holds
+// that version is decided, or to whoever is enrolled if the record is public, and
+// commits the entry that says so. The answer holds
 // no record.
 func (q *Queries) Document(ctx context.Context, caller *identity.Caller, acting *exchangev1.Acting, index uint64, d *ledgerv1.Document) (*exchangev1.QueryResponse, error) {
 	var leaf []byte
@@ -24,8 +25,12 @@ func (q *Queries) Document(ctx context.Context, caller *identity.Caller, acting 
 	if err := proto.Unmarshal(leaf, entry); err != nil {
 		return nil, err
 	}
+	name := entry.GetPublished().GetTopic()
+	if topic, err := q.Topics.Topic(name); err == nil && IsPublic(topic) {
+		return q.publicDocument(ctx, caller, topic, index, d)
+	}
 	question, err := q.read(caller, &exchangev1.QueryRequest{
-		Topic: entry.GetPublished().GetTopic(), Acting: acting, By: &exchangev1.QueryRequest_Index{Index: index},
+		Topic: name, Acting: acting, By: &exchangev1.QueryRequest_Index{Index: index},
 	})
 	if err != nil {
 		return nil, err

@@ -6,11 +6,13 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/release"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // ServiceItem is the contract of service items. They are public: where their topic
@@ -108,4 +110,42 @@ func tokensOf(rows *sql.Rows) (all [][]byte, err error) {
 		all = append(all, token)
 	}
 	return all, rows.Err()
+}
+
+// publicDocument commits the entry that lets a document of a public record leave,
+// to whoever is enrolled: for nobody named, and for no case.
+func (q *Queries) publicDocument(ctx context.Context, caller *identity.Caller, topic *catalog.Topic, index uint64, d *ledgerv1.Document) (answer *exchangev1.QueryResponse, err error) {
+	request := access.Request{Caller: caller, Action: access.Show, Topic: topic.Name}
+	row, err := journal.ByIndex(ctx, q.DB.Reader(), index)
+	if err != nil {
+		return nil, err
+	}
+	if row == nil {
+		return nil, fault.New(fault.NotFound, "document.unknown", "no such document is known to the caller")
+	}
+	err = q.Settled(ctx, func() error {
+		decision := q.Policy.Decide(request)
+		if !decision.Allow {
+			return q.Refuse(ctx, request, decision)
+		}
+		present, err := q.present(ctx, topic, [][]byte{row.KeyToken})
+		if err != nil {
+			return err
+		}
+		p := &page{batch: &release.Batch{}}
+		if err := addDocument(p, row, present[string(row.KeyToken)], d); err != nil {
+			return err
+		}
+		entry, err := q.entry(request, &decision, &question{}, p)
+		if err != nil {
+			return err
+		}
+		commit, err := q.Journal.Submit(ctx, decision.Call(q.Policy, request, []journal.Entry{entry}))
+		if err != nil {
+			return q.Denied(ctx, request, decision, err)
+		}
+		answer = &exchangev1.QueryResponse{Proof: commit.Proof, Release: receipt(commit)}
+		return nil
+	})
+	return answer, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/query"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
@@ -26,22 +27,29 @@ type Topics interface {
 }
 
 // ItemCheck refuses a service item when it is published, if its evidence could
-// never be found: a clerk would learn it only from a case that is stuck.
+// never be found: a clerk would learn it only from a case that is stuck; or if its
+// forms and samples are not there for the applicant to download.
 type ItemCheck struct {
 	Topics     Topics
 	Conditions *Conditions
 }
 
-// Check looks at a service item's payload. What is wrong is an Invalid fault.
-func (c *ItemCheck) Check(payload []byte) error {
+// Check looks at a service item's payload, and at the documents that its
+// publication names. What is wrong is an Invalid fault.
+func (c *ItemCheck) Check(payload []byte, documents []*ledgerv1.Document) error {
 	item := &recordsv1.ServiceItem{}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(payload, item); err != nil {
 		return fault.Field("content", "malformed", "is no service item")
 	}
 	found, err := CheckItem(item, c.Topics, c.Conditions)
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return err
 	}
+	found = append(found, CheckDocuments(item, documents)...)
+	if len(found) == 0 {
+		return nil
+	}
+	found = found[:min(len(found), maxItemViolations)]
 	first := found[0]
 	return fault.New(fault.Invalid, first.Rule, "%s: %s", first.Field, first.Message).With(found...)
 }

@@ -1,7 +1,9 @@
 package reuse_test
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/reuse"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
@@ -108,7 +111,7 @@ func TestAllIsSaidAtOnce(t *testing.T) {
 	payload, err := proto.Marshal(item)
 	must(t, err)
 	var f *fault.Error
-	if err := check.Check(payload); !errors.As(err, &f) || f.Kind != fault.Invalid || len(f.Violations) != 2 {
+	if err := check.Check(payload, nil); !errors.As(err, &f) || f.Kind != fault.Invalid || len(f.Violations) != 2 {
 		t.Errorf("%+v", err)
 	}
 	for range 200 {
@@ -116,5 +119,67 @@ func TestAllIsSaidAtOnce(t *testing.T) {
 	}
 	if got, err := reuse.CheckItem(item, in, &reuse.Conditions{}); err != nil || len(got) != 64 {
 		t.Errorf("%d %v", len(got), err)
+	}
+}
+
+// whole is an item of which everything is there to download, and its documents.
+func whole() (*recordsv1.ServiceItem, []*ledgerv1.Document) {
+	named := func(n byte) *recordsv1.Document {
+		return &recordsv1.Document{Name: "表.txt", MediaType: "text/plain", Size: uint64(n), Sha256: bytes.Repeat([]byte{n}, 32)}
+	}
+	var attached []*ledgerv1.Document
+	for n := byte(1); n <= 3; n++ {
+		attached = append(attached, &ledgerv1.Document{MediaType: "text/plain", Size: uint64(n), Sha256: bytes.Repeat([]byte{n}, 32)})
+	}
+	return &recordsv1.ServiceItem{
+		Materials: []*recordsv1.ItemMaterial{{}, {
+			Source: recordsv1.MaterialSource_MATERIAL_SOURCE_APPLICANT, BlankForm: "https://zwfw.example/f/1",
+			BlankFormDocument: named(1), SampleDocument: named(2), GuideDocument: named(3),
+		}},
+		Forms: []*recordsv1.ItemForm{{Address: "https://zwfw.example/f/1", Document: named(1)}},
+	}, attached
+}
+
+func TestAnItemWithoutItsDocumentsIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		edit func(m *recordsv1.ServiceItem, attached []*ledgerv1.Document) []*ledgerv1.Document
+		want []string
+	}{
+		{"whole", func(_ *recordsv1.ServiceItem, a []*ledgerv1.Document) []*ledgerv1.Document { return a }, nil},
+		{"nothing attached", func(*recordsv1.ServiceItem, []*ledgerv1.Document) []*ledgerv1.Document { return nil }, []string{
+			"materials[1].blank_form_document item.document", "materials[1].sample_document item.document",
+			"materials[1].guide_document item.document", "forms[0].document item.document",
+		}},
+		{"no guide attached", func(_ *recordsv1.ServiceItem, a []*ledgerv1.Document) []*ledgerv1.Document { return a[:2] }, []string{"materials[1].guide_document item.document"}},
+		{"another file", func(_ *recordsv1.ServiceItem, a []*ledgerv1.Document) []*ledgerv1.Document {
+			a[1].Sha256[0]++
+			return a
+		}, []string{"materials[1].sample_document item.document"}},
+		{"another size", func(_ *recordsv1.ServiceItem, a []*ledgerv1.Document) []*ledgerv1.Document {
+			a[1].Size++
+			return a
+		}, []string{"materials[1].sample_document item.document"}},
+		{"an address alone", func(m *recordsv1.ServiceItem, a []*ledgerv1.Document) []*ledgerv1.Document {
+			m.Materials[1].BlankFormDocument, m.Materials[1].SampleDocument, m.Forms[0].Document = nil, nil, nil
+			return a
+		}, []string{"materials[1] material.document", "forms[0] form.document"}},
+		{"a sample alone", func(m *recordsv1.ServiceItem, a []*ledgerv1.Document) []*ledgerv1.Document {
+			m.Materials[1].BlankFormDocument = nil
+			return a
+		}, nil},
+		{"abolished", func(m *recordsv1.ServiceItem, _ []*ledgerv1.Document) []*ledgerv1.Document {
+			m.State = recordsv1.ItemState_ITEM_STATE_ABOLISHED
+			return nil
+		}, nil},
+	} {
+		item, attached := whole()
+		var got []string
+		for _, v := range reuse.CheckDocuments(item, c.edit(item, attached)) {
+			got = append(got, v.Field+" "+v.Rule)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, not %q", c.name, got, c.want)
+		}
 	}
 }

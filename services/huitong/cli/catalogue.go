@@ -27,7 +27,7 @@ file no longer has it.
 Records are not part of it: a system of their provider publishes them. Service items
 are records of the topic service-items; a system enrolled for the data authority
 publishes them, again without effect if the file did not change:
-  huitong --context items publish service-items deploy/items/service-items.jsonl`
+  huitong --context items item publish deploy/items/service-items.jsonl`
 
 func (a *app) catalogueDiff() *cobra.Command {
 	return &cobra.Command{

@@ -127,28 +127,34 @@ purpose and a case, and with an entry in the ledger.`,
 	return c
 }
 
-func (a *app) getDocument(ctx context.Context, c *sdk.Client, f *documentFlags, text string) (err error) {
+func (a *app) getDocument(ctx context.Context, c *sdk.Client, f *documentFlags, text string) error {
 	id, err := parseDocumentID(text)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(f.out); err == nil {
-		return usageError("%s is there already", f.out)
+	return a.saveDocument(ctx, c, sdk.DocumentQuery{Document: &sdk.Document{Id: id[:]}, Acting: f.acting}, f.out)
+}
+
+// saveDocument writes a document to a file that is not there yet.
+func (a *app) saveDocument(ctx context.Context, c *sdk.Client, q sdk.DocumentQuery, out string) (err error) {
+	if _, err := os.Lstat(out); err == nil {
+		return usageError("%s is there already", out)
 	}
-	file, err := os.CreateTemp(filepath.Dir(f.out), ".document-*")
+	file, err := os.CreateTemp(filepath.Dir(out), ".document-*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, ignoreMissing(os.Remove(file.Name()))) }()
-	d, err := c.DownloadDocument(ctx, sdk.DocumentQuery{Document: &sdk.Document{Id: id[:]}, Acting: f.acting, Progress: a.moving()}, file)
+	q.Progress = a.moving()
+	d, err := c.DownloadDocument(ctx, q, file)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	// A hard link, so that a file that came up meanwhile is not replaced.
-	if err := os.Link(file.Name(), f.out); err != nil {
+	if err := os.Link(file.Name(), out); err != nil {
 		return err
 	}
-	a.printf("%s, %d bytes, %s\n", f.out, d.Size, d.MediaType)
+	a.printf("%s, %d bytes, %s\n", out, d.Size, d.MediaType)
 	return nil
 }
 

@@ -17,7 +17,7 @@ const longItem = `Service items are public: every system that is enrolled reads 
 case.`
 
 func (a *app) itemCommand() *cobra.Command {
-	return noun("item", "See service items and what an applicant must bring", a.itemList(), a.itemShow())
+	return noun("item", "See service items and what an applicant must bring", a.itemList(), a.itemShow(), a.itemForm(), a.itemPublish())
 }
 
 func (a *app) itemList() *cobra.Command {
@@ -127,9 +127,9 @@ func (a *app) showItem(i *recordsv1.ServiceItem) error {
 		return err
 	}
 	a.printf("\n")
-	materials := newTable(a.out, "MATERIAL", "NEEDED", "HOW MANY", "FORM", "FROM", "TOPICS", "APPLICANT")
+	materials := newTable(a.out, "MATERIAL", "NEEDED", "HOW MANY", "FORM", "FROM", "TOPICS", "APPLICANT", "TO DOWNLOAD")
 	for _, m := range i.Materials {
-		if err := materials.row(m.Name, enumText(m.Necessity), copiesText(m), enumText(m.Medium), sourceText(m), evidenceText(m), bringText(m)); err != nil {
+		if err := materials.row(m.Name, enumText(m.Necessity), copiesText(m), enumText(m.Medium), sourceText(m), evidenceText(m), bringText(m), orElse(documentsText(m), "-")); err != nil {
 			return err
 		}
 	}

@@ -50,6 +50,7 @@ func params() testscript.Params {
 			}
 			e.Setenv("CATALOGUE", filepath.Join(sampleCity, "catalogue"))
 			e.Setenv("ITEMS", filepath.Join(sampleCity, "items", "service-items.jsonl"))
+			e.Setenv("DOCUMENTS", filepath.Join(sampleCity, "items", "documents"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -3,11 +3,12 @@ package demo
 import (
 	"bytes"
 	"context"
+	"embed"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
@@ -48,7 +49,7 @@ func declaration(code string) *recordsv1.ItemMaterial {
 	return &recordsv1.ItemMaterial{
 		Code: code, Name: "家庭经济状况声明书", Originals: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
 		Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_APPLICANT,
-		Guide: "由申请人填写并签字", BlankForm: "https://zwfw.shifan.example/forms/家庭经济状况声明书.docx",
+		Guide: "由申请人填写并签字", BlankFormDocument: &recordsv1.Document{Name: "家庭经济状况声明书.txt"},
 		Evidence: []*recordsv1.Evidence{{Topic: submissions, MinGrade: recordsv1.TrustGrade_TRUST_GRADE_C}},
 	}
 }
@@ -70,6 +71,9 @@ func onceOnly(ctx context.Context, s *story) error {
 	s.tell("the hall asks once what the item needs, %d materials, answered in %s:", len(prepared.Materials), short(time.Since(began)))
 	for _, m := range prepared.Materials {
 		s.tell("%s %s %s", column(m.Name, 20), column(spoken(m), 34), why(m))
+	}
+	if err := s.fetchForm(ctx); err != nil {
+		return err
 	}
 	if err := s.submit(ctx); err != nil {
 		return err
@@ -96,25 +100,57 @@ func (s *story) offer(ctx context.Context) error {
 			return err
 		}
 	}
-	publisher, applicant := s.publishers[sample.CivilAffairs.Code], s.applicant()
-	kind := sample.CivilAffairs.Code + "002"
-	for topic, records := range map[string][]proto.Message{
-		items: {
-			sample.ServiceItem(departments.HardshipSubsidy, "困难残疾人生活补贴", sample.CivilAffairs, evidenced()...),
-			sample.ServiceItem(housing, "公共租赁住房申请", sample.Housing, declaration("01")),
-		},
-		allowances: {&recordsv1.Certificate{
-			Identifier: sample.CertificateID(kind, sample.CivilAffairs.Code, "2023000001", 1), TypeCode: kind, TypeName: "最低生活保障证", Name: "最低生活保障证",
-			Number: "DB-2023-0001", IssuerCode: sample.CivilAffairs.Code, IssuerName: sample.CivilAffairs.Name, IssueDate: "2023-01-01",
-			HolderType: "111", HolderNumber: applicant.Number, HolderName: applicant.Name, ValidFrom: "2023-01-01", ValidUntil: "2023-12-31", Region: sample.Region,
-		}},
+	for _, item := range []*recordsv1.ServiceItem{
+		sample.ServiceItem(departments.HardshipSubsidy, "困难残疾人生活补贴", sample.CivilAffairs, evidenced()...),
+		sample.ServiceItem(housing, "公共租赁住房申请", sample.Housing, declaration("01")),
 	} {
-		for _, m := range records {
-			if _, err := publisher.Publish(ctx, topic, m); err != nil {
-				return err
-			}
+		if err := s.offerItem(ctx, item); err != nil {
+			return err
 		}
 	}
+	applicant, kind := s.applicant(), sample.CivilAffairs.Code+"002"
+	_, err := s.publishers[sample.CivilAffairs.Code].Publish(ctx, allowances, &recordsv1.Certificate{
+		Identifier: sample.CertificateID(kind, sample.CivilAffairs.Code, "2023000001", 1), TypeCode: kind, TypeName: "最低生活保障证", Name: "最低生活保障证",
+		Number: "DB-2023-0001", IssuerCode: sample.CivilAffairs.Code, IssuerName: sample.CivilAffairs.Name, IssueDate: "2023-01-01",
+		HolderType: "111", HolderNumber: applicant.Number, HolderName: applicant.Name, ValidFrom: "2023-01-01", ValidUntil: "2023-12-31", Region: sample.Region,
+	})
+	return err
+}
+
+//go:embed documents
+var documents embed.FS
+
+// offerItem publishes a service item with the forms that it names.
+func (s *story) offerItem(ctx context.Context, item *recordsv1.ServiceItem) error {
+	forms, err := fs.Sub(documents, "documents")
+	if err != nil {
+		return err
+	}
+	if err := sdk.DescribeItemDocuments(item, forms, func(string) string { return "text/plain" }); err != nil {
+		return err
+	}
+	attached, err := s.systems.sources[sample.CivilAffairs.Code].UploadItemDocuments(ctx, item, forms)
+	if err != nil {
+		return err
+	}
+	_, err = s.publishers[sample.CivilAffairs.Code].Do(ctx, sdk.Publication{Topic: items, Message: item, Documents: attached})
+	return err
+}
+
+// fetchForm downloads the form that the applicant has to fill in, as whoever is
+// enrolled may.
+func (s *story) fetchForm(ctx context.Context) error {
+	hall := s.systems.hall
+	item, err := hall.ServiceItem(ctx, departments.HardshipSubsidy, nil)
+	if err != nil {
+		return err
+	}
+	form := item.Item.Materials[len(item.Item.Materials)-1].BlankFormDocument
+	got, err := hall.DownloadDocument(ctx, sdk.DocumentQuery{Document: sdk.DocumentOf(item.Documents, form)}, io.Discard)
+	if err != nil {
+		return err
+	}
+	s.tell("the form of what is missing is a document of the item, which every portal downloads: %s, %d bytes", got.Title, got.Size)
 	return nil
 }
 

@@ -19,7 +19,8 @@ import (
 func TestTheSampleServiceItems(t *testing.T) {
 	x := nodetest.Start(t)
 	apply(t, planned(t, x, deploy.Catalogue()))
-	publisher := x.Join(t, sample.DataAuthority, "items").Publisher(sdk.PublisherConfig{})
+	client := x.Join(t, sample.DataAuthority, "items")
+	publisher := client.Publisher(sdk.PublisherConfig{})
 	t.Cleanup(func() { _ = publisher.Close(t.Context()) })
 	registered := map[string]bool{}
 	for _, s := range planned(t, x, deploy.Catalogue()) {
@@ -32,7 +33,14 @@ func TestTheSampleServiceItems(t *testing.T) {
 		if err := protojson.Unmarshal(line, item); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := publisher.Publish(t.Context(), "service-items", item); err != nil {
+		if err := sdk.DescribeItemDocuments(item, deploy.ItemDocuments(), func(string) string { return "text/plain" }); err != nil {
+			t.Fatal(err)
+		}
+		documents, err := client.UploadItemDocuments(t.Context(), item, deploy.ItemDocuments())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := publisher.Do(t.Context(), sdk.Publication{Topic: "service-items", Message: item, Documents: documents}); err != nil {
 			t.Errorf("%s: %v", item.Name, err)
 		}
 		if !registered[item.DepartmentCode] || !strings.HasPrefix(item.ImplementationCode, item.DepartmentCode+item.BasicCode) {

@@ -1,9 +1,11 @@
 package node_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/fstest"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -153,4 +155,69 @@ func TestAnItemAsItWas(t *testing.T) {
 	wantRule(t, err, fault.NotFound, "item.unknown")
 	_, err = portal.ServiceItem(t.Context(), item.ImplementationCode, sdk.AsOfIndex(1<<40))
 	wantRule(t, err, fault.Invalid, "as_of.future")
+}
+
+// attached publishes an item with a form and gives it back as a portal has it.
+func attached(t *testing.T, c *sdk.Client, portal *sdk.Client, topic, form string) (*sdk.ServiceItem, *sdk.Document) {
+	t.Helper()
+	files := fstest.MapFS{"申请表.txt": {Data: []byte(form)}}
+	item := sample.ServiceItem(itemCode(sample.CivilAffairs, 7), "临时救助", sample.CivilAffairs, &recordsv1.ItemMaterial{
+		Code: "01", Name: "临时救助申请表", Originals: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
+		Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_APPLICANT,
+		Guide: "本人填写", BlankFormDocument: &recordsv1.Document{Name: "申请表.txt"},
+	})
+	ok(t, sdk.DescribeItemDocuments(item, files, func(string) string { return "text/plain" }))
+	publisher := c.Publisher(sdk.PublisherConfig{CallUnary: true})
+	defer func() { _ = publisher.Close(t.Context()) }()
+	_, err := publisher.Publish(t.Context(), topic, item)
+	wantRule(t, err, fault.Invalid, "item.document")
+	documents, err := c.UploadItemDocuments(t.Context(), item, files)
+	ok(t, err)
+	_, err = publisher.Do(t.Context(), sdk.Publication{Topic: topic, Message: item, Documents: documents})
+	ok(t, err)
+	shown, err := portal.ServiceItem(t.Context(), item.ImplementationCode, nil)
+	if err != nil {
+		return nil, documents[0]
+	}
+	return shown, sdk.DocumentOf(shown.Documents, shown.Item.Materials[0].BlankFormDocument)
+}
+
+// TestWhoeverIsEnrolledReadsAnItemsDocuments: for no case, and each by an entry;
+// those of the present version alone, and of what is public alone.
+func TestWhoeverIsEnrolledReadsAnItemsDocuments(t *testing.T) {
+	x := nodetest.Start(t)
+	civil, portal := x.Join(t, sample.CivilAffairs, "items"), x.Join(t, sample.Housing, "portal")
+	auditor := x.Join(t, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR)
+	witness := x.Join(t, sample.PublicSecurity, "witness", cataloguev1.Role_ROLE_WITNESS)
+	ok(t, x.CreateTopic(t.Context(), unconditional("items", "ServiceItem", sample.CivilAffairs)))
+	_, form := attached(t, civil, portal, "items", "申请表一")
+	for _, c := range []*sdk.Client{civil, portal, auditor, witness, x.Client} {
+		before := x.Node.Journal.Head().Size
+		var got bytes.Buffer
+		_, err := c.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: form}, &got)
+		ok(t, err)
+		entries := entriesFrom(t, x, before)
+		if got.String() != "申请表一" || len(entries) != 1 || entries[0].GetQueried().GetConsumer() != c.System() || entries[0].GetQueried().GetPurpose() != "" {
+			t.Errorf("%s got %q by %v", c.System(), got.String(), entries)
+		}
+	}
+	shown, next := attached(t, civil, portal, "items", "申请表二")
+	var got bytes.Buffer
+	_, err := portal.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: form}, &got)
+	wantRule(t, err, fault.NotFound, "document.superseded")
+	_, err = portal.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: next}, &got)
+	ok(t, err)
+	publisher := civil.Publisher(sdk.PublisherConfig{})
+	t.Cleanup(func() { _ = publisher.Close(t.Context()) })
+	_, err = publisher.Erase(t.Context(), "items", shown.Item.ImplementationCode, "误发")
+	ok(t, err)
+	_, err = portal.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: next}, &got)
+	wantRule(t, err, fault.NotFound, "document.erased")
+	kept := unconditional("kept", "ServiceItem", sample.CivilAffairs)
+	kept.SharingClass, kept.Conditions = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, "按需"
+	ok(t, x.CreateTopic(t.Context(), kept))
+	_, secret := attached(t, civil, portal, "kept", "申请表三")
+	_, err = portal.DownloadDocument(t.Context(), sdk.DocumentQuery{Document: secret}, &got)
+	wantRule(t, err, fault.Denied, "acting.person.required")
+	fsck(t, x)
 }

@@ -788,9 +788,13 @@ type ItemMaterial struct {
 	Basis    string `protobuf:"bytes,15,opt,name=basis,proto3" json:"basis,omitempty"`
 	// What satisfies it without the applicant, in order of preference.
 	Evidence []*Evidence `protobuf:"bytes,16,rep,name=evidence,proto3" json:"evidence,omitempty"`
-	// Documents of the item, instead of or beside the addresses.
+	// Documents of the item, instead of or beside the addresses: the publication of
+	// the item names each, and whoever is enrolled downloads it. The exchange refuses
+	// an item that names a document which its publication does not have, and what the
+	// applicant makes without a form or sample among them.
 	BlankFormDocument *Document `protobuf:"bytes,17,opt,name=blank_form_document,json=blankFormDocument,proto3" json:"blank_form_document,omitempty"`
 	SampleDocument    *Document `protobuf:"bytes,18,opt,name=sample_document,json=sampleDocument,proto3" json:"sample_document,omitempty"`
+	GuideDocument     *Document `protobuf:"bytes,19,opt,name=guide_document,json=guideDocument,proto3" json:"guide_document,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -944,6 +948,13 @@ func (x *ItemMaterial) GetSampleDocument() *Document {
 	return nil
 }
 
+func (x *ItemMaterial) GetGuideDocument() *Document {
+	if x != nil {
+		return x.GuideDocument
+	}
+	return nil
+}
+
 // Evidence is a kind of record, held by the exchange, that stands in for a
 // material.
 type Evidence struct {
@@ -1033,7 +1044,7 @@ type ItemForm struct {
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Where it can be downloaded.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	// A document of the item, instead of or beside the address.
+	// A document of the item; the exchange refuses a form without one.
 	Document      *Document `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1242,7 +1253,7 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"department\x12(\n" +
 	"\x05limit\x18\x04 \x01(\rB\x12҇#\x0e\n" +
 	"\f环节时限R\x05limit:\xc9\x01\xbaH\xc5\x01\x1a\xc2\x01\n" +
-	"\x10step.requirement\x12Rsay what is examined or done in this step and by which standard, not only its name\x1aZthis.requirement != this.name && !this.requirement.matches('^[\\\\s/—无暂没有略-]*$')\"\xfe\x1e\n" +
+	"\x10step.requirement\x12Rsay what is examined or done in this step and by which standard, not only its name\x1aZthis.requirement != this.name && !this.requirement.matches('^[\\\\s/—无暂没有略-]*$')\"\xa0 \n" +
 	"\fItemMaterial\x12/\n" +
 	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x06r\x04\x10\x01\x18@҇#\x0e\n" +
 	"\f材料代码R\x04code\x12\xe4\v\n" +
@@ -1288,9 +1299,11 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\x13blank_form_document\x18\x11 \x01(\v2\x1c.huitong.records.v1.DocumentB\x18҇#\x14\n" +
 	"\x12空白表格文件R\x11blankFormDocument\x12_\n" +
 	"\x0fsample_document\x18\x12 \x01(\v2\x1c.huitong.records.v1.DocumentB\x18҇#\x14\n" +
-	"\x12示例样表文件R\x0esampleDocument:\xa1\x04\xbaH\x9d\x04\x1a\xb8\x01\n" +
-	"\x0fmaterial.copies\x12Isay how many originals and how many copies are asked, at most 100 of each\x1aZ(this.originals > 0u || this.copies > 0u) && this.originals <= 100u && this.copies <= 100u\x1ag\n" +
-	"\x0ematerial.guide\x12.what the applicant makes needs a filling guide\x1a%this.source != 10 || this.guide != ''\x1a\xf6\x01\n" +
+	"\x12示例样表文件R\x0esampleDocument\x12]\n" +
+	"\x0eguide_document\x18\x13 \x01(\v2\x1c.huitong.records.v1.DocumentB\x18҇#\x14\n" +
+	"\x12填报须知文件R\rguideDocument:\xe4\x04\xbaH\xe0\x04\x1a\xb8\x01\n" +
+	"\x0fmaterial.copies\x12Isay how many originals and how many copies are asked, at most 100 of each\x1aZ(this.originals > 0u || this.copies > 0u) && this.originals <= 100u && this.copies <= 100u\x1a\xa9\x01\n" +
+	"\x0ematerial.guide\x12Twhat the applicant makes needs a filling guide, as text or as a document of the item\x1aAthis.source != 10 || this.guide != '' || has(this.guide_document)\x1a\xf6\x01\n" +
 	"\x0fmaterial.sample\x12dwhat the applicant makes needs a blank form or a sample, by its address or as a document of the item\x1a}this.source != 10 || this.blank_form != '' || this.sample != '' || has(this.blank_form_document) || has(this.sample_document)J\x04\b\n" +
 	"\x10\vR\x06topics\"\xc3\x02\n" +
 	"\bEvidence\x121\n" +
@@ -1403,13 +1416,14 @@ var file_huitong_records_v1_service_item_proto_depIdxs = []int32{
 	10, // 11: huitong.records.v1.ItemMaterial.evidence:type_name -> huitong.records.v1.Evidence
 	13, // 12: huitong.records.v1.ItemMaterial.blank_form_document:type_name -> huitong.records.v1.Document
 	13, // 13: huitong.records.v1.ItemMaterial.sample_document:type_name -> huitong.records.v1.Document
-	14, // 14: huitong.records.v1.Evidence.min_grade:type_name -> huitong.records.v1.TrustGrade
-	13, // 15: huitong.records.v1.ItemForm.document:type_name -> huitong.records.v1.Document
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 14: huitong.records.v1.ItemMaterial.guide_document:type_name -> huitong.records.v1.Document
+	14, // 15: huitong.records.v1.Evidence.min_grade:type_name -> huitong.records.v1.TrustGrade
+	13, // 16: huitong.records.v1.ItemForm.document:type_name -> huitong.records.v1.Document
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_huitong_records_v1_service_item_proto_init() }
