@@ -19,6 +19,7 @@ func ExampleClient_DisputeRecord() {
 		log.Fatal(err)
 	}
 	defer hall.Close()
+	exampleCase(hall)
 	dispute, err := hall.DisputeRecord(ctx, sdk.NewDispute{
 		Topic: "marriage", Index: wrong.Index, Fields: []string{"party_a_name"}, Reason: "姓名与身份证不一致",
 		Acting: sdk.Acting{Person: "clerk-017", Case: "SF-2026-000042"},
