@@ -70,6 +70,12 @@ func (v *CheckpointVerifier) Open(signed []byte) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
+	for _, s := range n.Sigs {
+		// One signature has one spelling, so that no changed byte goes unseen.
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return nil, errors.New("checkpoint: the signature is not in the base64 of its bytes")
+		}
+	}
 	c, err := ParseCheckpoint(n.Text)
 	if err != nil {
 		return nil, err
