@@ -735,7 +735,7 @@ var File_huitong_ledger_v1_opening_proto protoreflect.FileDescriptor
 
 const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\n" +
-	"\x1fhuitong/ledger/v1/opening.proto\x12\x11huitong.ledger.v1\x1a\x1dhuitong/ledger/v1/entry.proto\"I\n" +
+	"\x1fhuitong/ledger/v1/opening.proto\x12\x11huitong.ledger.v1\"I\n" +
 	"\aSubject\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
@@ -844,7 +844,6 @@ func file_huitong_ledger_v1_opening_proto_init() {
 	if File_huitong_ledger_v1_opening_proto != nil {
 		return
 	}
-	file_huitong_ledger_v1_entry_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
