@@ -65,7 +65,7 @@ func ReadReceipt(leaf []byte, text string) (*Receipt, error) {
 	i := &inclusion{checkpoint: checkpoint}
 	for _, line := range lines[1:] {
 		h, err := base64.StdEncoding.Strict().DecodeString(line)
-		if err != nil || len(h) != verify.HashSize {
+		if err != nil || len(h) != verify.HashSize || base64.StdEncoding.EncodedLen(len(h)) != len(line) {
 			return nil, malformed
 		}
 		i.hashes = append(i.hashes, h)

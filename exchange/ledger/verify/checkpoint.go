@@ -33,8 +33,8 @@ func ParseCheckpoint(text string) (*Checkpoint, error) {
 	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
 		return nil, errors.New("checkpoint: the size is not a decimal number")
 	}
-	root, err := base64.StdEncoding.Strict().DecodeString(lines[2])
-	if err != nil || len(root) != HashSize {
+	root, ok := decode(lines[2])
+	if !ok || len(root) != HashSize {
 		return nil, errors.New("checkpoint: the root is not 32 bytes in base64")
 	}
 	return &Checkpoint{Origin: lines[0], Size: size, Root: [HashSize]byte(root)}, nil
@@ -72,7 +72,7 @@ func (v *CheckpointVerifier) Open(signed []byte) (*Checkpoint, error) {
 	}
 	for _, s := range n.Sigs {
 		// One signature has one spelling, so that no changed byte goes unseen.
-		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+		if _, ok := decode(s.Base64); !ok {
 			return nil, errors.New("checkpoint: the signature is not in the base64 of its bytes")
 		}
 	}
@@ -84,4 +84,11 @@ func (v *CheckpointVerifier) Open(signed []byte) (*Checkpoint, error) {
 		return nil, fmt.Errorf("checkpoint: of log %q, not of %q", c.Origin, v.origin)
 	}
 	return c, nil
+}
+
+// decode reads the one spelling of some bytes in base64: the decoder passes over
+// line ends.
+func decode(text string) ([]byte, bool) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	return raw, err == nil && base64.StdEncoding.EncodeToString(raw) == text
 }

@@ -303,7 +303,9 @@ func FuzzCheckCut(f *testing.F) {
 }
 
 func FuzzParseCheckpoint(f *testing.F) {
-	f.Add((&verify.Checkpoint{Origin: origin, Size: 3}).Text())
+	text := (&verify.Checkpoint{Origin: origin, Size: 3}).Text()
+	f.Add(text)
+	f.Add(strings.Replace(text, "AAAA", "AA\rAA", 1))
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := verify.ParseCheckpoint(text)
 		if err == nil && !strings.HasPrefix(text, c.Text()) {
