@@ -131,9 +131,9 @@ func TestCheckFindsAChangedBitAnywhere(t *testing.T) {
 	}
 }
 
-// sample gives at most four rows, spread over all.
+// sample gives at most two rows, spread over all.
 func sample(rows []row) []row {
-	const most = 4
+	const most = 2
 	if len(rows) <= most {
 		return rows
 	}
