@@ -134,35 +134,61 @@ func (s *session) stillOwed(lane uint32, set []unsettled) (kept []unsettled, err
 // yield lets versions wait for what their records are owed: it gives those that
 // need not. What is owed of other lanes goes by who holds them.
 func (s *session) yield(items []*item, interests []interest) ([]*item, []interest, error) {
-	var numbers store.Ints
-	var records store.Blobs
-	of := map[string]*item{}
+	later, paying := map[string]*item{}, map[uint64]*item{}
 	for i, it := range items {
-		if interests[i] != unconcerned && !it.late && of[it.key] == nil && it.row != nil && len(it.row.KeyToken) > 0 {
-			of[it.key] = it
-			numbers, records = append(numbers, journal.Number(s.id)), append(records, it.row.KeyToken)
+		if interests[i] == unconcerned || it.row == nil || len(it.row.KeyToken) == 0 {
+			continue
+		}
+		if it.owed {
+			paying[it.sequence] = it
+		}
+		if !it.late && later[it.key] == nil {
+			later[it.key] = it
 		}
 	}
-	var found []arrear
-	err := lookupArrears.Run(s.ctx, s.m.DB.Journal, s.m.DB.Reader(), numbers, records, func(rows *sql.Rows) error {
-		a, err := scanArrear(rows)
-		found = append(found, a)
-		return err
-	})
+	found, err := s.arrearsAbout(later, paying)
 	if err != nil {
 		return nil, nil, err
 	}
 	back := false
 	for i := range found {
-		it := of[keyOf(found[i].record, found[i].sequence)]
-		if it == nil || it.sequence <= found[i].sequence {
+		a := &found[i]
+		if it := paying[a.sequence]; it != nil {
+			// The subject may have been enrolled anew since the item was taken up:
+			// it pays for the enrolment under which it is delivered.
+			it.enrolled = a.enrolled
 			continue
 		}
-		taken := s.takeUp(it.lane, &found[i])
+		it := later[keyOf(a.record, a.sequence)]
+		if it == nil || it.sequence <= a.sequence {
+			continue
+		}
+		taken := s.takeUp(it.lane, a)
 		s.skipped = s.skipped || taken
-		back = back || s.inOrder && (taken || s.owedAnew(&found[i]))
+		back = back || s.inOrder && (taken || s.owedAnew(a))
 	}
 	return s.sift(items, interests, back)
+}
+
+// arrearsAbout reads what is owed of the records of items.
+func (s *session) arrearsAbout(later map[string]*item, paying map[uint64]*item) (found []arrear, err error) {
+	records := map[string]bool{}
+	for key := range later {
+		records[key] = true
+	}
+	for _, it := range paying {
+		records[it.key] = true
+	}
+	numbers, keys := make(store.Ints, 0, len(records)), make(store.Blobs, 0, len(records))
+	for key := range records {
+		numbers, keys = append(numbers, journal.Number(s.id)), append(keys, []byte(key))
+	}
+	err = lookupArrears.Run(s.ctx, s.m.DB.Journal, s.m.DB.Reader(), numbers, keys, func(rows *sql.Rows) error {
+		a, err := scanArrear(rows)
+		found = append(found, a)
+		return err
+	})
+	return found, err
 }
 
 // owedAnew says whether a delivery that is under way will be owed once more.

@@ -181,3 +181,31 @@ func TestWhatIsOwedAnewComesBeforeTheChange(t *testing.T) {
 		})
 	}
 }
+
+// TestEnrolledAgainBeforeItsTurn: what waits for its turn while its enrolment ends
+// and another begins is owed by the later one, and does not come twice.
+func TestEnrolledAgainBeforeItsTurn(t *testing.T) {
+	for name, change := range map[string]func(*exchangev1.SubscribeOpen){
+		"position kept here":  func(*exchangev1.SubscribeOpen) {},
+		"position kept there": func(o *exchangev1.SubscribeOpen) { o.SettledThrough = new(uint64) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newEnrolledWorld(t)
+			x.create("s")
+			published := x.publish(person(0, "甲"), person(1, "甲"))
+			m := x.open("s", func(o *exchangev1.SubscribeOpen) { o.MaxInFlight = 1 }, change)
+			m.caughtUp()
+			x.enrolAll("SF-1", 0, 1)
+			first := m.receives(1)[0]
+			other := 1 - slices.Index(published, first.Record.Index)
+			x.leave("s", enrolment(other, ""))
+			x.enrol("s", enrolment(other, "SF-1"))
+			m.ack(first.Sequence)
+			m.ack(m.receives(2)[1].Sequence)
+			last := x.publish(person(other, "乙"))
+			if got := indexes(m.receives(3)); !slices.Equal(got[1:], []uint64{published[other], last[0]}) {
+				t.Errorf("came %v, of %v and then %v", got, published, last)
+			}
+		})
+	}
+}
