@@ -171,23 +171,6 @@ func TestPrepareSaysHowEachMaterialStands(t *testing.T) {
 	fsck(t, c.Exchange)
 }
 
-// TestTheItemInForceIsPrepared: what is published of an item counts from the next
-// preparation on.
-func TestTheItemInForceIsPrepared(t *testing.T) {
-	c := newCounter(t)
-	first := len(c.states(t))
-	next := counterItem()
-	next.Materials = next.Materials[:3]
-	c.publish(t, c.hall, "items", next)
-	if n := len(c.states(t)); first != len(evidence) || n != 3 {
-		t.Errorf("%d materials of %d, and of the next version %d of 3", first, len(evidence), n)
-	}
-	next.State = recordsv1.ItemState_ITEM_STATE_SUSPENDED
-	c.publish(t, c.hall, "items", next)
-	_, err := c.hall.Prepare(t.Context(), c.acting, c.applicant)
-	wantRule(t, err, fault.Denied, "item.not_in_use")
-}
-
 // TestConsentIsAskedForWhetherHeldOrNot: what needs consent says the same of
 // somebody of whom nothing is held.
 func TestConsentIsAskedForWhetherHeldOrNot(t *testing.T) {
@@ -320,40 +303,28 @@ func TestSubmissionsThatDoNotFitTheCase(t *testing.T) {
 	}
 }
 
-// asked is one system's request about a case's materials.
-type asked struct {
-	by      *sdk.Client
-	acting  sdk.Acting
-	subject sdk.Subject
-}
-
-// refusedMaterials closes the hall's case and gives, by rule, requests that all of
-// prepare, preview and collect refuse.
-func (c *counter) refusedMaterials(t *testing.T) map[string]asked {
-	t.Helper()
+func TestMaterialsOfOthersCases(t *testing.T) {
+	c := newCounter(t)
 	_, err := c.hall.CloseCase(t.Context(), c.acting.Case, "clerk-017", "办结")
 	ok(t, err)
 	stranger := c.Join(t, sample.MarketRegulation, "stranger")
-	return map[string]asked{
-		"case.closed":             {c.hall, c.acting, c.applicant},
-		"case.unknown":            {stranger, c.acting, c.applicant},
-		"case.subject":            {c.other, c.acting, person(spouse)},
-		"case.item":               {c.other, sdk.Acting{Person: "a", Purpose: "OTHER", Case: c.acting.Case}, c.applicant},
-		"acting.case.required":    {c.other, sdk.Acting{Person: "a", Purpose: subsidy}, c.applicant},
-		"acting.person.required":  {c.other, sdk.Acting{Purpose: subsidy, Case: c.acting.Case}, c.applicant},
-		"acting.purpose.required": {c.other, sdk.Acting{Person: "a", Case: c.acting.Case}, c.applicant},
-	}
-}
-
-func TestMaterialsOfOthersCases(t *testing.T) {
-	c := newCounter(t)
-	for rule, ask := range c.refusedMaterials(t) {
+	for rule, ask := range map[string]struct {
+		by      *sdk.Client
+		acting  sdk.Acting
+		subject sdk.Subject
+	}{
+		"case.closed":          {c.hall, c.acting, c.applicant},
+		"case.unknown":         {stranger, c.acting, c.applicant},
+		"case.subject":         {c.other, c.acting, person(spouse)},
+		"case.item":            {c.other, sdk.Acting{Person: "a", Purpose: "OTHER", Case: c.acting.Case}, c.applicant},
+		"acting.case.required": {c.other, sdk.Acting{Person: "a", Purpose: subsidy}, c.applicant},
+	} {
 		_, err := ask.by.Prepare(t.Context(), ask.acting, ask.subject)
 		wantRule(t, err, fault.Denied, rule)
 		_, err = ask.by.Collect(t.Context(), sdk.Collect{Acting: ask.acting, Applicant: ask.subject})
 		wantRule(t, err, fault.Denied, rule)
 	}
-	_, err := c.other.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant, Declined: []string{"nothing"}})
+	_, err = c.other.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant, Declined: []string{"nothing"}})
 	wantRule(t, err, fault.Invalid, "material.unknown")
 	fsck(t, c.Exchange)
 }
