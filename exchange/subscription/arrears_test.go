@@ -232,14 +232,17 @@ func (t *tale) problems() (found []string) {
 	return found
 }
 
+// positions are the ways to keep a subscription's position, as a member opens with.
+var positions = map[string]func(*exchangev1.SubscribeOpen){
+	"position kept here":  func(*exchangev1.SubscribeOpen) {},
+	"position kept there": func(o *exchangev1.SubscribeOpen) { o.SettledThrough = new(uint64) },
+}
+
 // TestEnrolmentsUnderPublications enrols subjects and ends it again while their
 // records change. Of each, what was present comes first, then every change, in
 // order, each once; and nothing behind the entry that ended it.
 func TestEnrolmentsUnderPublications(t *testing.T) {
-	for name, change := range map[string]func(*exchangev1.SubscribeOpen){
-		"position kept here":  func(*exchangev1.SubscribeOpen) {},
-		"position kept there": func(o *exchangev1.SubscribeOpen) { o.SettledThrough = new(uint64) },
-	} {
+	for name, change := range positions {
 		t.Run(name, func(t *testing.T) {
 			x := enrolledWorldOn(t, "a", t.TempDir())
 			enrolmentsUnderPublications(t, x, x.process, change)

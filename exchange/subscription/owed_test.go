@@ -154,10 +154,7 @@ func TestWhatIsOwedGoesOnWithItsLanes(t *testing.T) {
 // what was owed the first time is under way is told of what is present once more,
 // and of changes only then.
 func TestWhatIsOwedAnewComesBeforeTheChange(t *testing.T) {
-	for name, change := range map[string]func(*exchangev1.SubscribeOpen){
-		"position kept here":  func(*exchangev1.SubscribeOpen) {},
-		"position kept there": func(o *exchangev1.SubscribeOpen) { o.SettledThrough = new(uint64) },
-	} {
+	for name, change := range positions {
 		t.Run(name, func(t *testing.T) {
 			x := newEnrolledWorld(t)
 			x.create("s")
@@ -185,10 +182,7 @@ func TestWhatIsOwedAnewComesBeforeTheChange(t *testing.T) {
 // TestEnrolledAgainBeforeItsTurn: what waits for its turn while its enrolment ends
 // and another begins is owed by the later one, and does not come twice.
 func TestEnrolledAgainBeforeItsTurn(t *testing.T) {
-	for name, change := range map[string]func(*exchangev1.SubscribeOpen){
-		"position kept here":  func(*exchangev1.SubscribeOpen) {},
-		"position kept there": func(o *exchangev1.SubscribeOpen) { o.SettledThrough = new(uint64) },
-	} {
+	for name, change := range positions {
 		t.Run(name, func(t *testing.T) {
 			x := newEnrolledWorld(t)
 			x.create("s")
