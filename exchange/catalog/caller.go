@@ -46,12 +46,13 @@ func (r *Registry) Caller(fingerprint [32]byte) (*identity.Caller, error) {
 		r.mu.RUnlock()
 		return nil, fault.New(fault.Unauthenticated, "certificate.unknown", "the certificate is not enrolled on this exchange")
 	}
+	caller := c.caller // of the same moment as its standing
 	s := standing{
-		participant: r.participants[c.caller.Participant], system: r.systems[c.caller.System],
+		participant: r.participants[caller.Participant], system: r.systems[caller.System],
 		revoked: c.revoked, notBefore: c.notBefore, notAfter: c.notAfter,
 	}
 	r.mu.RUnlock()
-	return c.caller, s.check(r.clock())
+	return caller, s.check(r.clock())
 }
 
 // RolesOf turns the API's roles into a set.
