@@ -14,6 +14,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/intake/intaketest"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -63,16 +64,9 @@ func worldOn(t testing.TB, x *catalogtest.Exchange) *world {
 // open opens what stands on the exchange's journal and catalogue.
 func (w *world) open(t testing.TB) {
 	t.Helper()
+	in := intaketest.Open(t, w.Exchange)
+	w.intake, w.policy, w.refusals = in.Intake, in.Policy, in.Refused
 	var err error
-	w.policy, err = access.Open(t.Context(), access.Config{DB: w.DB, Journal: w.Journal, Catalogue: w.Catalogue})
-	must(t, err)
-	t.Cleanup(w.policy.Close)
-	w.refusals = access.NewRefusals(access.RefusalsConfig{Journal: w.Journal})
-	t.Cleanup(func() { w.refusals.Stop(context.Background()) })
-	w.intake = &intake.Intake{
-		Journal: w.Journal, Topics: w.Catalogue, Access: w.policy, Refusals: w.refusals, Keys: w.Identity.Keyring,
-		MaxRecords: intake.DefaultMaxRecords, MaxRecordBytes: intake.DefaultMaxRecordBytes, MaxCallBytes: intake.DefaultMaxCallBytes,
-	}
 	w.index, err = inspect.OpenIndex(t.Context(), inspect.IndexConfig{DB: w.DB, Journal: w.Journal, Keyring: w.Identity.Keyring})
 	must(t, err)
 	t.Cleanup(w.index.Close)

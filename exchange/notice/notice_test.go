@@ -6,28 +6,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/deadline"
 	"github.com/huitong-bus/huitong/exchange/fault"
-	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/intake/intaketest"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/notice"
 	"github.com/huitong-bus/huitong/exchange/store"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
-
-func intakeOf(t *testing.T, x *catalogtest.Exchange) *intake.Intake {
-	t.Helper()
-	p, err := access.Open(t.Context(), access.Config{DB: x.DB, Journal: x.Journal, Catalogue: x.Catalogue})
-	must(t, err)
-	t.Cleanup(p.Close)
-	return &intake.Intake{
-		Journal: x.Journal, Topics: x.Catalogue, Access: p, Keys: x.Identity.Keyring,
-		MaxRecords: intake.DefaultMaxRecords, MaxRecordBytes: intake.DefaultMaxRecordBytes, MaxCallBytes: intake.DefaultMaxCallBytes,
-	}
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -45,7 +33,7 @@ func TestAnEarlierDatabaseGetsTheBoard(t *testing.T) {
 		return err
 	}))
 	later := catalogtest.Join(t, x.DB, x.Identity)
-	in := intakeOf(t, later)
+	in := intaketest.Open(t, later).Intake
 	before := later.Journal.Head().Size
 	for range 2 {
 		b, err := notice.Open(t.Context(), later.Catalogue, in)
@@ -66,7 +54,7 @@ func TestAnEarlierDatabaseGetsTheBoard(t *testing.T) {
 // TestWhatIsNoNotice: a record that its contract refuses is not published.
 func TestWhatIsNoNotice(t *testing.T) {
 	x := catalogtest.New(t)
-	b, err := notice.Open(t.Context(), x.Catalogue, intakeOf(t, x))
+	b, err := notice.Open(t.Context(), x.Catalogue, intaketest.Open(t, x).Intake)
 	must(t, err)
 	err = b.Publish(t.Context(), notice.Notices, [16]byte{1}, &recordsv1.Notice{NoticeId: "1", Recipient: "nobody"})
 	if fault.KindOf(err) != fault.Internal {
@@ -80,7 +68,7 @@ func TestWhatIsNoNotice(t *testing.T) {
 // TestManySweepersTellOnce: each process sweeps, and each event is one record.
 func TestManySweepersTellOnce(t *testing.T) {
 	x := catalogtest.New(t)
-	b, err := notice.Open(t.Context(), x.Catalogue, intakeOf(t, x))
+	b, err := notice.Open(t.Context(), x.Catalogue, intaketest.Open(t, x).Intake)
 	must(t, err)
 	objects := []string{"g1", "g2", "g3", "g4", "g5"}
 	for _, object := range objects {

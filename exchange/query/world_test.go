@@ -1,18 +1,16 @@
 package query_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/inspect"
-	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/intake/intaketest"
 	"github.com/huitong-bus/huitong/exchange/query"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -36,7 +34,7 @@ var applicant = &ledgerv1.Subject{Type: "999", Number: "K1"}
 // another asks for it.
 type world struct {
 	*catalogtest.Exchange
-	intake  *intake.Intake
+	intake  *intaketest.Intake
 	queries *query.Queries
 	issuer  *catalogtest.System
 	asker   *catalogtest.System
@@ -44,20 +42,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{Exchange: catalogtest.New(t)}
-	policy, err := access.Open(t.Context(), access.Config{DB: w.DB, Journal: w.Journal, Catalogue: w.Catalogue})
-	must(t, err)
-	t.Cleanup(policy.Close)
-	refusals := access.NewRefusals(access.RefusalsConfig{Journal: w.Journal})
-	t.Cleanup(func() { refusals.Stop(context.Background()) })
-	w.intake = &intake.Intake{
-		Journal: w.Journal, Topics: w.Catalogue, Access: policy, Refusals: refusals, Keys: w.Identity.Keyring,
-		MaxRecords: intake.DefaultMaxRecords, MaxRecordBytes: intake.DefaultMaxRecordBytes, MaxCallBytes: intake.DefaultMaxCallBytes,
-	}
+	w.intake = intaketest.Open(t, w.Exchange)
 	index, err := inspect.OpenIndex(t.Context(), inspect.IndexConfig{DB: w.DB, Journal: w.Journal, Keyring: w.Identity.Keyring})
 	must(t, err)
 	t.Cleanup(index.Close)
 	w.queries = &query.Queries{
-		DB: w.DB, Journal: w.Journal, Topics: w.Catalogue, Policy: policy, Refusals: refusals,
+		DB: w.DB, Journal: w.Journal, Topics: w.Catalogue, Policy: w.intake.Policy, Refusals: w.intake.Refused,
 		Keyring: w.Identity.Keyring, Index: index, Clock: w.Catalogue.Clock,
 		Cases: cases.New(cases.Config{DB: w.DB, Journal: w.Journal, Catalogue: w.Catalogue, Keyring: w.Identity.Keyring}),
 	}

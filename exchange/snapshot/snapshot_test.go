@@ -1,7 +1,6 @@
 package snapshot_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,11 +9,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/inspect"
-	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/intake/intaketest"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/snapshot"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -28,7 +26,7 @@ const topic = "people"
 
 type bench struct {
 	*catalogtest.Exchange
-	intake   *intake.Intake
+	intake   *intaketest.Intake
 	config   snapshot.Config
 	security *catalogtest.System
 	civil    *catalogtest.System
@@ -36,16 +34,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	b := &bench{Exchange: catalogtest.New(t)}
-	policy, err := access.Open(t.Context(), access.Config{DB: b.DB, Journal: b.Journal, Catalogue: b.Catalogue})
-	must(t, err)
-	t.Cleanup(policy.Close)
-	refusals := access.NewRefusals(access.RefusalsConfig{Journal: b.Journal})
-	t.Cleanup(func() { refusals.Stop(context.Background()) })
-	b.intake = &intake.Intake{
-		Journal: b.Journal, Topics: b.Catalogue, Access: policy, Refusals: refusals, Keys: b.Identity.Keyring,
-		MaxRecords: intake.DefaultMaxRecords, MaxRecordBytes: intake.DefaultMaxRecordBytes, MaxCallBytes: intake.DefaultMaxCallBytes,
-	}
-	b.config = snapshot.Config{DB: b.DB, Journal: b.Journal, Topics: b.Catalogue, Access: policy, Refusals: refusals, Keys: b.Identity.Keyring}
+	b.intake = intaketest.Open(t, b.Exchange)
+	b.config = snapshot.Config{DB: b.DB, Journal: b.Journal, Topics: b.Catalogue, Access: b.intake.Policy, Refusals: b.intake.Refused, Keys: b.Identity.Keyring}
 	b.security = b.Enrol(catalogtest.Security, "residents")
 	b.civil = b.Enrol(catalogtest.Civil, "subsidies")
 	b.Topic(topic, catalogtest.Security, cataloguev1.SharingClass_SHARING_CLASS_UNCONDITIONAL)

@@ -18,6 +18,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/intake"
+	"github.com/huitong-bus/huitong/exchange/intake/intaketest"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -66,18 +67,11 @@ func must(t testing.TB, err error) {
 func start(t testing.TB, x *catalogtest.Exchange, instance, dir string) *process {
 	t.Helper()
 	p := &process{Exchange: x}
-	var err error
-	p.policy, err = access.Open(t.Context(), access.Config{DB: x.DB, Journal: x.Journal, Catalogue: x.Catalogue})
-	must(t, err)
-	t.Cleanup(p.policy.Close)
+	in := intaketest.Open(t, x)
+	p.in, p.policy, p.refusals = in.Intake, in.Policy, in.Refused
 	p.cases = cases.New(cases.Config{DB: x.DB, Journal: x.Journal, Catalogue: x.Catalogue, Keyring: x.Identity.Keyring})
-	p.refusals = access.NewRefusals(access.RefusalsConfig{Journal: x.Journal, Window: time.Hour})
-	t.Cleanup(func() { p.refusals.Stop(context.Background()) })
 	p.openBus(t, dir)
-	p.in = &intake.Intake{
-		Journal: x.Journal, Topics: x.Catalogue, Access: p.policy, Refusals: p.refusals, Keys: x.Identity.Keyring,
-		MaxRecords: 1000, MaxRecordBytes: 256 << 10, MaxCallBytes: 8 << 20,
-	}
+	var err error
 	p.index, err = inspect.OpenIndex(t.Context(), inspect.IndexConfig{DB: x.DB, Journal: x.Journal, Keyring: x.Identity.Keyring})
 	must(t, err)
 	t.Cleanup(p.index.Close)

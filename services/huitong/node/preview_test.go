@@ -117,22 +117,7 @@ func TestPreviewShowsNothingThatNeedsAConsent(t *testing.T) {
 // TestPreviewsAreRefusedAsCollectionsAre, by the same rules; nothing is shown.
 func TestPreviewsAreRefusedAsCollectionsAre(t *testing.T) {
 	c := newCounter(t)
-	_, err := c.hall.CloseCase(t.Context(), c.acting.Case, "clerk-017", "办结")
-	ok(t, err)
-	stranger := c.Join(t, sample.MarketRegulation, "stranger")
-	for rule, ask := range map[string]struct {
-		by      *sdk.Client
-		acting  sdk.Acting
-		subject sdk.Subject
-	}{
-		"case.closed":             {c.hall, c.acting, c.applicant},
-		"case.unknown":            {stranger, c.acting, c.applicant},
-		"case.subject":            {c.other, c.acting, person(spouse)},
-		"case.item":               {c.other, sdk.Acting{Person: "a", Purpose: "OTHER", Case: c.acting.Case}, c.applicant},
-		"acting.case.required":    {c.other, sdk.Acting{Person: "a", Purpose: subsidy}, c.applicant},
-		"acting.person.required":  {c.other, sdk.Acting{Purpose: subsidy, Case: c.acting.Case}, c.applicant},
-		"acting.purpose.required": {c.other, sdk.Acting{Person: "a", Case: c.acting.Case}, c.applicant},
-	} {
+	for rule, ask := range c.refusedMaterials(t) {
 		size := c.Node.Journal.Head().Size
 		p, err := ask.by.Preview(t.Context(), ask.acting, ask.subject)
 		wantRule(t, err, fault.Denied, rule)

@@ -303,28 +303,40 @@ func TestSubmissionsThatDoNotFitTheCase(t *testing.T) {
 	}
 }
 
-func TestMaterialsOfOthersCases(t *testing.T) {
-	c := newCounter(t)
+// asked is one system's request about a case's materials.
+type asked struct {
+	by      *sdk.Client
+	acting  sdk.Acting
+	subject sdk.Subject
+}
+
+// refusedMaterials closes the hall's case and gives, by rule, requests that all of
+// prepare, preview and collect refuse.
+func (c *counter) refusedMaterials(t *testing.T) map[string]asked {
+	t.Helper()
 	_, err := c.hall.CloseCase(t.Context(), c.acting.Case, "clerk-017", "办结")
 	ok(t, err)
 	stranger := c.Join(t, sample.MarketRegulation, "stranger")
-	for rule, ask := range map[string]struct {
-		by      *sdk.Client
-		acting  sdk.Acting
-		subject sdk.Subject
-	}{
-		"case.closed":          {c.hall, c.acting, c.applicant},
-		"case.unknown":         {stranger, c.acting, c.applicant},
-		"case.subject":         {c.other, c.acting, person(spouse)},
-		"case.item":            {c.other, sdk.Acting{Person: "a", Purpose: "OTHER", Case: c.acting.Case}, c.applicant},
-		"acting.case.required": {c.other, sdk.Acting{Person: "a", Purpose: subsidy}, c.applicant},
-	} {
+	return map[string]asked{
+		"case.closed":             {c.hall, c.acting, c.applicant},
+		"case.unknown":            {stranger, c.acting, c.applicant},
+		"case.subject":            {c.other, c.acting, person(spouse)},
+		"case.item":               {c.other, sdk.Acting{Person: "a", Purpose: "OTHER", Case: c.acting.Case}, c.applicant},
+		"acting.case.required":    {c.other, sdk.Acting{Person: "a", Purpose: subsidy}, c.applicant},
+		"acting.person.required":  {c.other, sdk.Acting{Purpose: subsidy, Case: c.acting.Case}, c.applicant},
+		"acting.purpose.required": {c.other, sdk.Acting{Person: "a", Case: c.acting.Case}, c.applicant},
+	}
+}
+
+func TestMaterialsOfOthersCases(t *testing.T) {
+	c := newCounter(t)
+	for rule, ask := range c.refusedMaterials(t) {
 		_, err := ask.by.Prepare(t.Context(), ask.acting, ask.subject)
 		wantRule(t, err, fault.Denied, rule)
 		_, err = ask.by.Collect(t.Context(), sdk.Collect{Acting: ask.acting, Applicant: ask.subject})
 		wantRule(t, err, fault.Denied, rule)
 	}
-	_, err = c.other.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant, Declined: []string{"nothing"}})
+	_, err := c.other.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant, Declined: []string{"nothing"}})
 	wantRule(t, err, fault.Invalid, "material.unknown")
 	fsck(t, c.Exchange)
 }
