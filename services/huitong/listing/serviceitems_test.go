@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/huitong-bus/huitong/deploy"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
@@ -59,5 +60,42 @@ func TestTheSampleServiceItems(t *testing.T) {
 	}
 	if len(lines) < 6 || most < 10 {
 		t.Errorf("%d items, at most %d materials", len(lines), most)
+	}
+}
+
+// TestTheSampleCatalogueAsksForConsent: what its conditions promise is asked for,
+// under the codes by which cases are opened.
+func TestTheSampleCatalogueAsksForConsent(t *testing.T) {
+	known := map[string]bool{}
+	for _, line := range bytes.Split(bytes.TrimSpace(deploy.ServiceItems()), []byte("\n")) {
+		item := &recordsv1.ServiceItem{}
+		if err := protojson.Unmarshal(line, item); err != nil {
+			t.Fatal(err)
+		}
+		known[item.ImplementationCode] = true
+	}
+	x := nodetest.Start(t)
+	apply(t, planned(t, x, deploy.Catalogue()))
+	topics, err := x.Catalogue.ListTopics(t.Context(), &cataloguev1.ListTopicsRequest{PageSize: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asking := 0
+	for _, topic := range topics.Topics {
+		asks := topic.Consent != cataloguev1.Consent_CONSENT_UNSPECIFIED
+		for _, linked := range topic.ServiceItems {
+			asks = asks || linked.Consent != cataloguev1.Consent_CONSENT_UNSPECIFIED
+			if !known[linked.Code] {
+				t.Errorf("%s: %s is the implementation code of no sample item", topic.Name, linked.Code)
+			}
+		}
+		if promised := strings.Contains(topic.Conditions, "授权"); promised != asks {
+			t.Errorf("%s: its conditions say %q, and consent is asked for: %v", topic.Name, topic.Conditions, asks)
+		} else if promised {
+			asking++
+		}
+	}
+	if asking < 4 {
+		t.Errorf("%d topics ask for consent", asking)
 	}
 }
