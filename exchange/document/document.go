@@ -3,7 +3,9 @@
 // A document comes in chunks, each of which is on disk before it is confirmed. An
 // upload that broke off goes on behind what is stored. The document is there once
 // all of it is stored, its SHA-256 is found right over what is read back, and a
-// ledger entry commits to it. What is not finished in time is swept away.
+// ledger entry commits to it. What is not finished in time is swept away. What turns
+// out to be another document than was said, cut short, altered or larger, is refused
+// with an entry; what is only spelt wrongly is refused without.
 //
 // Each document is sealed by a key of its own, which is sealed in the document's
 // row: erasing takes the row's sealed body, in the transaction of the erasure,
@@ -43,7 +45,7 @@ type Standing interface {
 	Actor(ctx context.Context, tx store.Tx, known *identity.Caller) (*identity.Caller, error)
 }
 
-// Refuser commits the entry of a denial before the caller hears of it.
+// Refuser commits the entry of a refusal before the caller hears of it.
 type Refuser interface {
 	Refuse(ctx context.Context, r access.Request, d access.Decision) error
 }
@@ -114,9 +116,15 @@ func (d *Documents) department(ctx context.Context, caller *identity.Caller) err
 	if caller.Roles.Has(identity.Department) {
 		return nil
 	}
-	refusal := access.Decision{Kind: fault.Denied, Rule: "role.department", Message: "documents are for department systems; the caller has no such role"}
-	if err := d.Refusals.Refuse(ctx, access.Request{Caller: caller, Action: access.Document}, refusal); err != nil {
+	return d.refused(ctx, caller, fault.New(fault.Denied, "role.department", "documents are for department systems; the caller has no such role"))
+}
+
+// refused commits the entry of a refusal, and gives the refusal; or why it could
+// not be committed.
+func (d *Documents) refused(ctx context.Context, caller *identity.Caller, refusal error) error {
+	decision := access.Decision{Kind: fault.KindOf(refusal), Rule: fault.RuleOf(refusal)}
+	if err := d.Refusals.Refuse(ctx, access.Request{Caller: caller, Action: access.Document}, decision); err != nil {
 		return err
 	}
-	return refusal.Err()
+	return refusal
 }

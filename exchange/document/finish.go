@@ -34,7 +34,7 @@ func (u *Upload) Finish(ctx context.Context) (*exchangev1.UploadDone, error) {
 		return nil, err
 	}
 	if u.durable != int64(u.document.Size) {
-		return nil, fault.Field("chunk", "document.short", "the document was said to have %d bytes and has %d; open the upload again and bring the rest", u.document.Size, u.durable)
+		return nil, u.refused(ctx, fault.Field("chunk", "document.short", "the document was said to have %d bytes and has %d; open the upload again and bring the rest", u.document.Size, u.durable))
 	}
 	if err := u.readBack(ctx); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (u *Upload) readBack(ctx context.Context) error {
 	if err := u.of.drop(ctx, u.document.Id); err != nil {
 		return err
 	}
-	return fault.Field("document.sha256", "document.digest", "what came has another SHA-256; nothing of it is kept; bring it again from its beginning")
+	return u.refused(ctx, fault.Field("document.sha256", "document.digest", "what came has another SHA-256; nothing of it is kept; bring it again from its beginning"))
 }
 
 // store makes the document be there, in the journal's transaction.

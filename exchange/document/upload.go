@@ -117,7 +117,7 @@ func (u *Upload) Add(ctx context.Context, offset uint64, data []byte) error {
 	case offset != uint64(from):
 		return fault.Field("chunk.offset", "document.offset", "the next chunk begins at byte %d, not at %d", from, offset)
 	case int64(len(data)) > left:
-		return fault.Field("chunk.data", "document.larger", "the document was said to have %d bytes; here are more", u.document.Size)
+		return u.refused(ctx, fault.Field("chunk.data", "document.larger", "the document was said to have %d bytes; here are more; bring it under a new id with its true size", u.document.Size))
 	case int64(len(data)) != min(left, ChunkSize) || len(data) == 0:
 		return fault.Field("chunk.data", "document.chunk", "a chunk has %d bytes, the last one what is left; not %d", ChunkSize, len(data))
 	}
@@ -132,6 +132,10 @@ func (u *Upload) Add(ctx context.Context, offset uint64, data []byte) error {
 	}
 	u.pending = append(u.pending, w)
 	return u.settle(ctx, ahead)
+}
+
+func (u *Upload) refused(ctx context.Context, refusal error) error {
+	return u.of.refused(ctx, u.caller, refusal)
 }
 
 // settle waits until no more than so many chunks wait to be on disk.

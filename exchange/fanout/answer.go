@@ -37,15 +37,19 @@ func (f *FanOuts) Answer(ctx context.Context, caller *identity.Caller, r *exchan
 		return nil, err
 	}
 	if s.outcome == 0 {
-		if err := f.check(ctx, s, r); err != nil {
+		if err := check(r); err != nil {
 			return nil, err
+		}
+		if err := f.fits(ctx, s, r.Records); err != nil {
+			return nil, f.refused(ctx, caller, s, err)
 		}
 		if s, err = f.say(ctx, caller, s, r); err != nil {
 			return nil, err
 		}
 	}
 	if s.outcome != r.Outcome || s.said != r.Rule || !slices.Equal(s.records, r.Records) {
-		return nil, fault.New(fault.Conflict, "answer.twice", "the request was answered already, and otherwise; correct the record instead")
+		twice := fault.New(fault.Conflict, "answer.twice", "the request was answered already, and otherwise; correct the record instead")
+		return nil, f.refused(ctx, caller, s, twice)
 	}
 	if s.answerPlusOne == 0 {
 		if s, err = f.enter(ctx, s); err != nil {
@@ -88,8 +92,23 @@ func (f *FanOuts) asked(ctx context.Context, caller *identity.Caller, r *exchang
 	return s, nil
 }
 
-// check says whether a first answer is one to the request.
-func (f *FanOuts) check(ctx context.Context, s *source, r *exchangev1.AnswerRequestRequest) error {
+// refused commits the entry of an answer that is none to its request: who asked, and
+// an auditor, see that it was given. What could not be decided is no refusal.
+func (f *FanOuts) refused(ctx context.Context, caller *identity.Caller, s *source, refusal error) error {
+	kind := fault.KindOf(refusal)
+	if kind != fault.Invalid && kind != fault.Conflict {
+		return refusal
+	}
+	request := access.Request{Caller: caller, Action: access.Publish, Topic: s.topic}
+	d := access.Decision{Kind: kind, Rule: fault.RuleOf(refusal), Topic: s.topic, Provider: s.provider}
+	if err := f.Refusals.Refuse(ctx, request, d); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// check says whether an answer is one at all.
+func check(r *exchangev1.AnswerRequestRequest) error {
 	switch r.Outcome {
 	case saysFound, saysNotFound, saysRefused:
 	default:
@@ -104,13 +123,15 @@ func (f *FanOuts) check(ctx context.Context, s *source, r *exchangev1.AnswerRequ
 		return fault.Field("rule", "answer.rule", "goes with a refusal only")
 	case r.Outcome == saysRefused && (len(r.Rule) > maxRule || !ruleFormat.MatchString(r.Rule)):
 		return fault.Field("rule", "answer.rule", "names the rule, in lower-case letters, _ and dots: supplier.frozen")
-	case f.now() > lateUntil(s):
-		return fault.New(fault.Conflict, "answer.too_late", "answers are taken until %v after their deadline; nobody waits for this one any more", LateFor)
 	}
-	return f.checkRecords(ctx, s, r.Records)
+	return nil
 }
 
-func (f *FanOuts) checkRecords(ctx context.Context, s *source, records []uint64) error {
+// fits says whether a first answer is in time and about whom its request asks.
+func (f *FanOuts) fits(ctx context.Context, s *source, records []uint64) error {
+	if f.now() > lateUntil(s) {
+		return fault.New(fault.Conflict, "answer.too_late", "answers are taken until %v after their deadline; nobody waits for this one any more", LateFor)
+	}
 	of, err := f.find(ctx, s.fanOut)
 	if err != nil || of == nil {
 		return fmt.Errorf("fan-out %s: %w", s.fanOut, err)

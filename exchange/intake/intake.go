@@ -3,7 +3,8 @@
 // opening, and brings what is good to the journal.
 //
 // Each record is accepted or refused alone. Nothing is written for a record that
-// is refused, except that a denial is an entry.
+// is refused, except that a denial is an entry, and so is the refusal of one that a
+// closer check finds wrong, such as a service item that names no topic.
 package intake
 
 import (
@@ -45,7 +46,7 @@ type Decider interface {
 	Decide(r access.Request) access.Decision
 }
 
-// Refuser commits the entry of a denial before the caller hears of it.
+// Refuser commits the entry of a refusal before the caller hears of it.
 type Refuser interface {
 	Refuse(ctx context.Context, r access.Request, d access.Decision) error
 }

@@ -61,6 +61,20 @@ func (c *check) topic(ctx context.Context, name string) *topicCheck {
 	return t
 }
 
+// refused commits the entry of what a closer check refused: the record is well made,
+// and says what is not so.
+func (c *check) refused(ctx context.Context, t *catalog.Topic, refusal error) error {
+	if fault.KindOf(refusal) != fault.Invalid || c.caller == nil {
+		return refusal
+	}
+	request := access.Request{Caller: c.caller, Action: access.Publish, Topic: t.Name}
+	d := access.Decision{Kind: fault.Invalid, Rule: fault.RuleOf(refusal), Topic: t.Name, Provider: t.Provider}
+	if err := c.in.Refusals.Refuse(ctx, request, d); err != nil {
+		return err
+	}
+	return refusal
+}
+
 func (t *topicCheck) contract(version uint32) (*layout, error) {
 	if l, ok := t.layout[version]; ok {
 		return l, nil
@@ -98,7 +112,7 @@ func (c *check) record(ctx context.Context, p *exchangev1.Publication, result *e
 			err = c.documents(ctx, p, r, opening)
 		}
 		if closer := c.in.Checks[leaf.Contract]; err == nil && closer != nil {
-			err = closer.Check(opening.Payload, opening.Documents)
+			err = c.refused(ctx, t.topic, closer.Check(opening.Payload, opening.Documents))
 		}
 	} else {
 		opening.Key = p.Key

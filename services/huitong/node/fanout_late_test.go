@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,8 @@ const (
 )
 
 // TestAnswersThatAreNone: an answer by another, about another, of before, or a
-// second one is refused, and the good one is taken after all of them.
+// second one is refused, and the good one is taken after all of them. What does not
+// answer its request is an entry.
 func TestAnswersThatAreNone(t *testing.T) {
 	m := newMeansTest(t)
 	publisher := m.tax.Publisher(sdk.PublisherConfig{})
@@ -111,6 +113,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	before := publish("wages", earner, 1)
 	id := m.requestOf(t, "wages", earner)
 	good, other, elsewhere := publish("wages", earner, 2), publish("wages", nobody, 3), publish("income", earner, 4)
+	first := m.Node.Journal.Head().Size
 	for _, c := range []struct {
 		name string
 		by   *sdk.Client
@@ -137,10 +140,17 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { wantRule(t, answer(t, c.by, c.r), c.kind, c.rule) })
 	}
+	refused := []string{"publish wages answer.before", "publish wages answer.records", "publish wages answer.subject"}
+	if got := refusalsFrom(t, m.Exchange, first); !slices.Equal(got, refused) {
+		t.Errorf("entered is %v", got)
+	}
 	found := &exchangev1.AnswerRequestRequest{RequestId: id, Outcome: saysFound, Records: []uint64{good}}
 	ok(t, answer(t, m.tax, found))
 	ok(t, answer(t, m.tax, found)) // the same again
 	wantRule(t, answer(t, m.tax, &exchangev1.AnswerRequestRequest{RequestId: id, Outcome: saysNotFound}), fault.Conflict, "answer.twice")
+	if got := refusalsFrom(t, m.Exchange, first); !slices.Contains(got, "publish wages answer.twice") {
+		t.Errorf("entered is %v", got)
+	}
 	fsck(t, m.Exchange)
 }
 
@@ -151,7 +161,11 @@ func TestAnAnswerAfterTheLongerTime(t *testing.T) {
 	m := newMeansTest(t, node.Config{Clock: clock.Now, Database: "sqlite:" + t.TempDir()})
 	id := m.requestOf(t, "wages", earner)
 	clock.put(clock.Now().Add(fanout.LateFor + time.Hour))
+	before := m.Node.Journal.Head().Size
 	wantRule(t, answer(t, m.tax, &exchangev1.AnswerRequestRequest{RequestId: id, Outcome: saysNotFound}), fault.Conflict, "answer.too_late")
+	if got := refusalsFrom(t, m.Exchange, before); !slices.Equal(got, []string{"publish wages answer.too_late"}) {
+		t.Errorf("entered is %v", got)
+	}
 }
 
 // TestAnAnswerIsDecidedWhenItComes: what is suspended while the supplier looks is

@@ -312,6 +312,18 @@ func (p *permissions) checkRefusal(t *testing.T, r *ledgerv1.AccessRefused, acto
 	}
 }
 
+// refusalsFrom gives what was refused from an entry on: "action topic rule", sorted.
+func refusalsFrom(t *testing.T, x *nodetest.Exchange, from uint64) (all []string) {
+	t.Helper()
+	for _, e := range entriesFrom(t, x, from) {
+		if r := e.GetRefused(); r != nil {
+			all = append(all, strings.TrimSpace(r.Action+" "+r.Topic)+" "+r.Rule)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // entriesFrom reads the ledger from an entry on.
 func entriesFrom(t *testing.T, x *nodetest.Exchange, from uint64) []*ledgerv1.LedgerEntry {
 	t.Helper()

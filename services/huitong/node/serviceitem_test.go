@@ -40,10 +40,15 @@ func TestAServiceItemIsCheckedAgainstTheCatalogue(t *testing.T) {
 			t.Errorf("%+v", err)
 		}
 	}
+	before := x.Node.Journal.Head().Size
 	good := &recordsv1.Evidence{Topic: "marriage", Condition: "r.state == 1"}
 	refused(good, "materials[0].evidence[0].topic", "evidence.topic")
 	marriageTopic(t, x)
 	refused(&recordsv1.Evidence{Topic: "marriage", Condition: "r.states == 1"}, "materials[0].evidence[0].condition", "evidence.condition")
+	want := []string{"publish service-items evidence.condition", "publish service-items evidence.topic"}
+	if got := refusalsFrom(t, x, before); !slices.Equal(got, want) {
+		t.Errorf("entered is %v", got)
+	}
 	if _, err := publisher.Publish(t.Context(), "service-items", subsidyItem(good)); err != nil {
 		t.Error(err)
 	}
