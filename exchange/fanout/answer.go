@@ -29,32 +29,19 @@ var ruleFormat = regexp.MustCompile(`^[a-z][a-z_]*(\.[a-z][a-z_]*){0,3}$`)
 // maxRule bounds a supplier's rule, in bytes.
 const maxRule = 64
 
+// attempts is how often something is tried again that others change meanwhile.
+const attempts = 8
+
 // Answer takes a supplier's answer to a request. The same answer again changes
 // nothing and is answered as the first time; another one is refused.
 func (f *FanOuts) Answer(ctx context.Context, caller *identity.Caller, r *exchangev1.AnswerRequestRequest) (*exchangev1.AnswerRequestResponse, error) {
-	s, err := f.asked(ctx, caller, r)
+	s, err := f.answeredBy(ctx, caller, r)
 	if err != nil {
 		return nil, err
-	}
-	if s.outcome == 0 {
-		if err := check(r); err != nil {
-			return nil, err
-		}
-		if err := f.fits(ctx, s, r.Records); err != nil {
-			return nil, f.refused(ctx, caller, s, err)
-		}
-		if s, err = f.say(ctx, caller, s, r); err != nil {
-			return nil, err
-		}
 	}
 	if s.outcome != r.Outcome || s.said != r.Rule || !slices.Equal(s.records, r.Records) {
 		twice := fault.New(fault.Conflict, "answer.twice", "the request was answered already, and otherwise; correct the record instead")
 		return nil, f.refused(ctx, caller, s, twice)
-	}
-	if s.answerPlusOne == 0 {
-		if s, err = f.enter(ctx, s); err != nil {
-			return nil, err
-		}
 	}
 	f.wake()
 	if s.late {
@@ -65,6 +52,27 @@ func (f *FanOuts) Answer(ctx context.Context, caller *identity.Caller, r *exchan
 		}
 	}
 	return &exchangev1.AnswerRequestResponse{Late: s.late, Entry: s.answerPlusOne - 1}, nil
+}
+
+// answeredBy gives the source that a call answers, as it is answered: by this
+// call, or by one before.
+func (f *FanOuts) answeredBy(ctx context.Context, caller *identity.Caller, r *exchangev1.AnswerRequestRequest) (*source, error) {
+	for range attempts {
+		s, err := f.asked(ctx, caller, r)
+		if err != nil || s.answerPlusOne != 0 {
+			return s, err
+		}
+		if err := check(r); err != nil {
+			return nil, err
+		}
+		if err := f.fits(ctx, s, r.Records); err != nil {
+			return nil, f.refused(ctx, caller, s, err)
+		}
+		if err := f.say(ctx, caller, s, r); err != nil && fault.KindOf(err) != fault.Stale {
+			return nil, err
+		}
+	}
+	return nil, fault.New(fault.Unavailable, "answer.moving", "the request keeps changing; answer again")
 }
 
 // asked finds the source that a request is of. To others than its supplier there
@@ -157,26 +165,19 @@ func (f *FanOuts) fits(ctx context.Context, s *source, records []uint64) error {
 	return nil
 }
 
-// say writes an answer down, unless another was before.
-func (f *FanOuts) say(ctx context.Context, caller *identity.Caller, s *source, r *exchangev1.AnswerRequestRequest) (*source, error) {
-	now := f.now()
-	return f.change(ctx, s, "outcome = $3, records = $4, said = $5, said_by = $6, answered_at = $7, late = $8", "outcome = 0",
-		int64(r.Outcome), packRecords(r.Records), r.Rule, caller.System, now, number(now > s.deadline))
-}
-
-// enter publishes what was said and gives it to who waits. A crash before leaves
-// an answer that nobody reads yet: the supplier's call was not answered, so it
-// calls again, and the record has one key.
-func (f *FanOuts) enter(ctx context.Context, s *source) (*source, error) {
-	crashpoint.Here("fanout.said")
-	id := requestID(s.fanOut, s.place)
-	index, err := f.Board.Put(ctx, notice.FanOutAnswers, f.derived("answer", id), &recordsv1.SupplierAnswer{
-		RequestId: id, Supplier: s.provider, System: s.saidBy, Topic: s.topic, Outcome: s.outcome, Records: s.records, Rule: s.said, Late: s.late,
-	})
-	if err != nil {
-		return nil, err
+// say publishes an answer and gives it to who waits, unless another was before or
+// the source moved on meanwhile, which is Stale. Said again after a crash, the
+// record has one key.
+func (f *FanOuts) say(ctx context.Context, caller *identity.Caller, s *source, r *exchangev1.AnswerRequestRequest) error {
+	id, now := requestID(s.fanOut, s.place), f.now()
+	late, state := now > s.deadline || s.state == timedOut, s.state
+	if s.state == timedOut || late && s.state == waiting {
+		state = answeredLate
 	}
-	return f.change(ctx, s, `answer = $3, late = CASE WHEN state = $4 THEN 1 ELSE late END,
-		state = CASE WHEN state = $4 OR late = 1 AND state = $5 THEN $6 ELSE state END`, "",
-		int64(index)+1, int64(timedOut), int64(waiting), int64(answeredLate))
+	_, err := f.Board.PutWith(ctx, notice.FanOutAnswers, f.derived("answer", id), &recordsv1.SupplierAnswer{
+		RequestId: id, Supplier: s.provider, System: caller.System, Topic: s.topic, Outcome: r.Outcome, Records: r.Records, Rule: r.Rule, Late: late,
+	}, f.with(s, "answer = $5, state = $6, outcome = $7, records = $8, said = $9, said_by = $10, answered_at = $11, late = $12",
+		int64(state), int64(r.Outcome), packRecords(r.Records), r.Rule, caller.System, now, number(late)))
+	crashpoint.Here("fanout.said")
+	return err
 }

@@ -32,8 +32,10 @@
 //
 // A fan-out is kept in rows before anybody is asked. Its id derives from the
 // caller's key, and the keys of its records derive from its id: whatever is done
-// again after a crash changes nothing. It goes on when its caller asks again;
-// answers are taken meanwhile.
+// again after a crash changes nothing. A row says what was asked, answered and
+// reported in the transaction of the record that says it, so neither is ever
+// without the other. A fan-out goes on when its caller asks again; answers are
+// taken meanwhile. A source that is settled, found or not or refused, stays so.
 package fanout
 
 import (
@@ -47,6 +49,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/store"
@@ -80,10 +83,11 @@ type Queries interface {
 	Supplied(ctx context.Context, topic *catalog.Topic, index uint64, subject *ledgerv1.Subject) (query.Supplied, error)
 }
 
-// Board publishes the exchange's own records, once for each key; a notice.Board.
+// Board publishes the exchange's own records, once for each key, and writes what
+// goes with each in the same transaction; a notice.Board.
 type Board interface {
-	Put(ctx context.Context, topic string, key [verify.KeySize]byte, m proto.Message) (index uint64, err error)
-	PutVersion(ctx context.Context, topic string, key [verify.KeySize]byte, version uint64, m proto.Message) (index uint64, err error)
+	PutWith(ctx context.Context, topic string, key [verify.KeySize]byte, m proto.Message, with journal.With) (index uint64, err error)
+	PutVersion(ctx context.Context, topic string, key [verify.KeySize]byte, version uint64, m proto.Message, with journal.With) (index uint64, err error)
 }
 
 // Config is what fan-outs need.

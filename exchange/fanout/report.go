@@ -15,13 +15,10 @@ import (
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
 
-// reportAttempts is how often a report is made while others report too.
-const reportAttempts = 8
-
 // report gives the report as it is now, and its entry. It is published where it
 // says something new.
 func (f *FanOuts) report(ctx context.Context, id string) (*recordsv1.FanOutReport, uint64, error) {
-	for range reportAttempts {
+	for range attempts {
 		n, err := f.find(ctx, id)
 		if err != nil {
 			return nil, 0, err
@@ -42,43 +39,19 @@ func (f *FanOuts) report(ctx context.Context, id string) (*recordsv1.FanOutRepor
 // say so already. It is Stale if others did so meanwhile.
 func (f *FanOuts) publish(ctx context.Context, n *fanOut, sources []*source) (*recordsv1.FanOutReport, uint64, error) {
 	state := stateOf(sources)
-	same := n.version > 0 && bytes.Equal(state, n.state)
-	if !same {
-		if err := f.next(ctx, n, state); err != nil {
-			return nil, 0, err
-		}
-		n.version++
+	if n.entryPlusOne > 0 && bytes.Equal(state, n.state) {
+		return reportOf(n, sources), n.entryPlusOne - 1, nil
 	}
+	before := n.version
+	n.version++
 	report := reportOf(n, sources)
-	if same && n.entryPlusOne > 0 {
-		return report, n.entryPlusOne - 1, nil
-	}
-	// A crash here leaves the version without its record: whoever reports next
-	// publishes it, under the same key.
+	key := f.derived("report", n.id, strconv.FormatUint(n.version, 10), string(state))
+	index, err := f.Board.PutVersion(ctx, notice.FanOutReports, key, n.version, report, func(ctx context.Context, tx store.Tx, index uint64, _ int64) error {
+		return onlyIfChanged(tx.ExecContext(ctx, "UPDATE fan_outs SET version = $3, state = $4, entry = $5 WHERE id = $1 AND version = $2",
+			n.id, int64(before), int64(n.version), state, int64(index)+1))
+	})
 	crashpoint.Here("fanout.report")
-	index, err := f.Board.PutVersion(ctx, notice.FanOutReports, f.derived("report", n.id, strconv.FormatUint(n.version, 10)), n.version, report)
-	if err != nil {
-		return nil, 0, err
-	}
-	return report, index, f.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE fan_outs SET entry = $3 WHERE id = $1 AND version = $2", n.id, int64(n.version), int64(index)+1)
-		return err
-	})
-}
-
-// next takes the next version for a state.
-func (f *FanOuts) next(ctx context.Context, n *fanOut, state []byte) error {
-	return f.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		done, err := tx.ExecContext(ctx, "UPDATE fan_outs SET version = version + 1, state = $3, entry = 0 WHERE id = $1 AND version = $2",
-			n.id, int64(n.version), state)
-		if err != nil {
-			return err
-		}
-		if changed, err := done.RowsAffected(); err != nil || changed == 1 {
-			return err
-		}
-		return fault.New(fault.Stale, "fan_out.version", "another version was made meanwhile")
-	})
+	return report, index, err
 }
 
 // stateOf is a hash of what a report says beside what was asked: nothing about

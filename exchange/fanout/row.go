@@ -6,11 +6,14 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -185,6 +188,30 @@ func (f *FanOuts) sources(ctx context.Context, id string) ([]*source, error) {
 		all = append(all, s)
 	}
 	return all, rows.Err()
+}
+
+// unsettled holds of a source that may yet be found, not found or refused.
+var unsettled = fmt.Sprintf("state IN (%d, %d, %d)", waiting, timedOut, answeredLate)
+
+// with changes a source in the transaction of a record, whose entry + 1 is $5.
+// Where the source is not as it was read, the record is refused as Stale.
+func (f *FanOuts) with(s *source, set string, args ...any) journal.With {
+	return func(ctx context.Context, tx store.Tx, index uint64, _ int64) error {
+		done, err := tx.ExecContext(ctx, "UPDATE fan_out_sources SET "+set+" WHERE fan_out = $1 AND place = $2 AND answer = $3 AND state = $4",
+			append([]any{s.fanOut, int64(s.place), int64(s.answerPlusOne), int64(s.state), int64(index) + 1}, args...)...)
+		return onlyIfChanged(done, err)
+	}
+}
+
+// onlyIfChanged is Stale where a row was to be changed and is not as it was.
+func onlyIfChanged(done sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if changed, err := done.RowsAffected(); err != nil || changed == 1 {
+		return err
+	}
+	return fault.New(fault.Stale, "fan_out.moved", "it was changed meanwhile; look again")
 }
 
 // change writes columns of a source where a condition holds, and reads it as it

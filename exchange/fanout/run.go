@@ -145,7 +145,7 @@ func (f *FanOuts) settle(ctx context.Context, r *run, s *source) (*source, readi
 	case !s.live && !r.wait && s.state != found:
 		return s, reading{}, nil
 	case s.live && s.outcome == recordsv1.SupplierOutcome_SUPPLIER_OUTCOME_REFUSED:
-		now, err := f.change(ctx, s, "state = $3, rule = $4", "", int64(refused), s.said)
+		now, err := f.change(ctx, s, "state = $3, rule = $4", unsettled, int64(refused), s.said)
 		return now, reading{}, err
 	}
 	got, state, entry, err := f.read(ctx, r, s)
@@ -155,7 +155,7 @@ func (f *FanOuts) settle(ctx context.Context, r *run, s *source) (*source, readi
 	if s.state == found {
 		return s, got, nil // read again; how it stands was told
 	}
-	now, err := f.change(ctx, s, "state = $3, entry = $4, answered_at = CASE WHEN answered_at = 0 THEN $5 ELSE answered_at END", "state <> $3",
+	now, err := f.change(ctx, s, "state = $3, entry = $4, answered_at = CASE WHEN answered_at = 0 THEN $5 ELSE answered_at END", unsettled,
 		int64(state), int64(entry)+1, f.now())
 	return now, got, err
 }
@@ -187,7 +187,7 @@ func (f *FanOuts) failed(ctx context.Context, r *run, s *source, cause error) (*
 		again.state, again.rule = state, rule
 		return &again, got, nil
 	}
-	now, err := f.change(ctx, s, "state = $3, rule = $4", "state <> $5", int64(state), rule, int64(found))
+	now, err := f.change(ctx, s, "state = $3, rule = $4", unsettled, int64(state), rule)
 	return now, got, err
 }
 

@@ -60,7 +60,7 @@ func (f *FanOuts) askSupplier(ctx context.Context, r *run, s *source) (*source, 
 		if !refuses(err) {
 			return nil, err
 		}
-		return f.change(ctx, s, "state = $3, rule = $4", "", int64(refused), fault.RuleOf(err))
+		return f.change(ctx, s, "state = $3, rule = $4", unsettled, int64(refused), fault.RuleOf(err))
 	}
 	// The deadline is in the row before the request is out: published again after
 	// a crash it is the same request.
@@ -80,15 +80,14 @@ func (f *FanOuts) askSupplier(ctx context.Context, r *run, s *source) (*source, 
 	if d.Fields != nil {
 		m.Fields = topic.Names(d.Fields)
 	}
-	index, err := f.Board.Put(ctx, notice.FanOutRequests, f.derived("request", m.RequestId), m)
-	if err != nil {
+	_, err = f.Board.PutWith(ctx, notice.FanOutRequests, f.derived("request", m.RequestId), m, f.with(s, "request = $5"))
+	if err != nil && fault.KindOf(err) != fault.Stale {
 		return nil, fmt.Errorf("request %s: %w", m.RequestId, err)
 	}
-	// A crash here leaves the request with its supplier and the row without its
-	// entry. The supplier's answer finds the row; asked again, the request is
-	// published under its key, which changes nothing.
+	// A crash here leaves the request with its supplier, whose answer is taken; who
+	// asked asks again.
 	crashpoint.Here("fanout.asked")
-	return f.change(ctx, s, "request = $3", "", int64(index)+1)
+	return f.source(ctx, s.fanOut, s.place)
 }
 
 func lateUntil(s *source) int64 { return s.deadline + int64(LateFor/time.Microsecond) }

@@ -34,10 +34,10 @@ func (in *Intake) PublishOwnWith(ctx context.Context, topic string, key [verify.
 	return in.publishOwn(ctx, topic, key, 0, m, with)
 }
 
-// PublishOwnVersion is PublishOwn with a growing version of the record's own: one
-// that is not larger than the record's is refused as Stale.
-func (in *Intake) PublishOwnVersion(ctx context.Context, topic string, key [verify.KeySize]byte, version uint64, m proto.Message) (uint64, error) {
-	return in.publishOwn(ctx, topic, key, version, m, nil)
+// PublishOwnVersion is PublishOwnWith with a growing version of the record's own:
+// one that is not larger than the record's is refused as Stale.
+func (in *Intake) PublishOwnVersion(ctx context.Context, topic string, key [verify.KeySize]byte, version uint64, m proto.Message, with journal.With) (uint64, error) {
+	return in.publishOwn(ctx, topic, key, version, m, with)
 }
 
 func (in *Intake) publishOwn(ctx context.Context, topic string, key [verify.KeySize]byte, version uint64, m proto.Message, with journal.With) (uint64, error) {

@@ -79,7 +79,7 @@ func (b *Board) Publish(ctx context.Context, topic string, idempotencyKey [verif
 // PublishWith is Publish, and writes in the entry's transaction what goes with the
 // record, the first time.
 func (b *Board) PublishWith(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message, with journal.With) error {
-	_, err := b.intake.PublishOwnWith(ctx, topic, idempotencyKey, m, with)
+	_, err := b.PutWith(ctx, topic, idempotencyKey, m, with)
 	return err
 }
 
@@ -89,8 +89,14 @@ func (b *Board) Put(ctx context.Context, topic string, idempotencyKey [verify.Ke
 	return b.intake.PublishOwn(ctx, topic, idempotencyKey, m)
 }
 
-// PutVersion is Put with a growing version of the record: one that is not larger
-// than the record's is refused as Stale.
-func (b *Board) PutVersion(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, version uint64, m proto.Message) (index uint64, err error) {
-	return b.intake.PublishOwnVersion(ctx, topic, idempotencyKey, version, m)
+// PutWith is Put, and writes in the entry's transaction what goes with the record,
+// the first time. Where that is refused as Stale, nothing is published.
+func (b *Board) PutWith(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, m proto.Message, with journal.With) (index uint64, err error) {
+	return b.intake.PublishOwnWith(ctx, topic, idempotencyKey, m, with)
+}
+
+// PutVersion is PutWith with a growing version of the record: one that is not
+// larger than the record's is refused as Stale.
+func (b *Board) PutVersion(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, version uint64, m proto.Message, with journal.With) (index uint64, err error) {
+	return b.intake.PublishOwnVersion(ctx, topic, idempotencyKey, version, m, with)
 }
