@@ -110,50 +110,6 @@ func TestAStatusTellsNothingElse(t *testing.T) {
 	fsck(t, in.Exchange)
 }
 
-// TestUnknownAndNotOfferedAreAlike: what is not held, was erased or is on a topic
-// that offers no status gets one answer.
-func TestUnknownAndNotOfferedAreAlike(t *testing.T) {
-	in := newIssuing(t)
-	hidden := unconditional("hidden", "Certificate", sample.DisabledPersons)
-	hidden.SharingClass, hidden.LegalBasis = cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED, "《政务数据共享条例》第十四条"
-	for _, topic := range []*cataloguev1.Topic{hidden, unconditional("persons", "Person", sample.DisabledPersons)} {
-		if err := in.CreateTopic(t.Context(), topic); err != nil {
-			t.Fatal(err)
-		}
-	}
-	id, erased := certificateID(1, 1), certificateID(2, 1)
-	in.issue(t, certificateOf(erased))
-	if _, err := in.publisher.Erase(t.Context(), certificates, erased, "登记有误"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := in.publisher.Publish(t.Context(), "hidden", certificateOf(id)); err != nil {
-		t.Fatal(err)
-	}
-	person := &recordsv1.Person{IdType: "111", IdNumber: earner, Name: "王小明", Sex: recordsv1.Sex_SEX_MALE}
-	if _, err := in.publisher.Publish(t.Context(), "persons", person); err != nil {
-		t.Fatal(err)
-	}
-	for _, asked := range []struct{ topic, key string }{
-		{certificates, id}, {certificates, erased}, {certificates, "另一证件"}, {"hidden", id}, {"persons", earner}, {"persons", "无"},
-	} {
-		s, err := in.hall.Status(t.Context(), asked.topic, asked.key)
-		if err != nil {
-			t.Fatal(asked, err)
-		}
-		if s.Standing != sdk.StandingUnknown || !s.Since.IsZero() || s.SupersededByVersion != 0 {
-			t.Errorf("%v: %+v", asked, s)
-		}
-	}
-	for rule, asked := range map[string]struct{ topic, key string }{
-		"topic.required": {"", id}, "key.size": {certificates, ""}, "topic.unknown": {"nothing", id},
-	} {
-		if _, err := in.hall.Status(t.Context(), asked.topic, asked.key); fault.RuleOf(fault.FromStatus(err)) != rule {
-			t.Errorf("%v is answered %v", asked, err)
-		}
-	}
-	fsck(t, in.Exchange)
-}
-
 // TestGuessingIsLimited: of many questions at once no more are answered than the
 // setting allows in an hour, whichever system of the participant asks.
 func TestGuessingIsLimited(t *testing.T) {
