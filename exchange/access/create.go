@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -158,10 +159,10 @@ func checkPeriod(g *accessv1.Grant, today int32) error {
 	switch {
 	case contract.CheckDate(g.ValidUntil) != nil:
 		return fault.Field("grant.valid_until", "date", `is no date "YYYY-MM-DD"`)
+	case dayOr(g.ValidUntil, maxDay) < today:
+		return fault.Field("grant.valid_until", "grant.past", "has passed; name a day that is still to come")
 	case g.ValidUntil < g.ValidFrom:
 		return fault.Field("grant.valid_until", "grant.period", "is before valid_from")
-	case dayOr(g.ValidUntil, maxDay) < today:
-		return fault.Field("grant.valid_until", "grant.past", "has passed")
 	}
 	return nil
 }
@@ -268,7 +269,7 @@ func checkFields(ctx context.Context, w *catalog.Write, g *accessv1.Grant, t *ca
 	for i, name := range g.Fields {
 		known := slices.ContainsFunc(k.GetItems(), func(d *cataloguev1.DataItem) bool { return d.Name == name })
 		if !known || slices.Contains(g.Fields[:i], name) {
-			bad = append(bad, fault.Violation{Field: "grant.fields", Rule: "field.unknown", Message: "names a field that the contract does not have at its top, or one twice"})
+			bad = append(bad, fault.Violation{Field: fmt.Sprintf("grant.fields[%d]", i), Rule: "field.unknown", Message: "names a field that the contract does not have at its top, or one twice"})
 		}
 	}
 	if len(bad) > 0 {

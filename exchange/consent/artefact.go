@@ -184,7 +184,7 @@ func period(field, from, until string) (first, last int32, err error) {
 	case !okLast:
 		return 0, 0, fault.Field(field+".valid_until", "date", `is no date "YYYY-MM-DD"`)
 	case last < first:
-		return 0, 0, fault.Field(field+".valid_until", "period", "is before valid_from")
+		return 0, 0, fault.Field(field+".valid_until", "period", "is before the first day, which is today unless another is given")
 	}
 	return first, last, nil
 }

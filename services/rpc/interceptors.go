@@ -93,10 +93,25 @@ func (s *Server) refused(ctx context.Context, caller *identity.Caller, action ac
 	return err
 }
 
-// manages says whether a method is of catalogue or access, whose denials are
-// entered here; the exchange and ledger services enter their own.
-func manages(method string) bool {
-	return strings.HasPrefix(method, "/huitong.catalogue.") || strings.HasPrefix(method, "/huitong.access.")
+// enters says whether a refusal is entered here. What is denied is, in catalogue
+// and access; the exchange and ledger services enter their own. Where a permission
+// is asked for, given or ended, so is every other refusal: terms that cannot be
+// agreed and days that have passed are worth as much to an auditor.
+func enters(method string, kind fault.Kind) bool {
+	permission := strings.HasPrefix(method, "/huitong.access.")
+	switch kind {
+	case fault.Denied:
+		return permission || strings.HasPrefix(method, "/huitong.catalogue.")
+	case fault.Invalid, fault.NotFound, fault.AlreadyExists, fault.Conflict, fault.TooLarge, fault.Lapsed:
+		return permission && !reads(method)
+	}
+	return false
+}
+
+// reads says whether a method of access only tells what there is.
+func reads(method string) bool {
+	name := method[strings.LastIndexByte(method, '/')+1:]
+	return strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || name == "AllowedTopics"
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
@@ -115,7 +130,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		return nil, err
 	}
 	answer, err = handler(context.WithValue(ctx, callerKey{}, caller), req)
-	if err != nil && fault.KindOf(err) == fault.Denied && manages(info.FullMethod) {
+	if err != nil && enters(info.FullMethod, fault.KindOf(err)) {
 		err = s.refused(ctx, caller, access.Manage, err)
 	}
 	return answer, err

@@ -122,10 +122,7 @@ func reportOf(err error) *report {
 	case errors.As(err, &f):
 		r.Kind, r.Rule, r.Violations = f.Kind.String(), f.Rule, violationsOf(f.Violations)
 		r.Message = messageOf(err, f)
-		r.Next = next[f.Kind]
-		if f.Kind == fault.Denied {
-			r.Next = orElse(nextOfRefusal[f.Rule], r.Next)
-		}
+		r.Next = nextOf(f)
 	}
 	if errors.As(err, &ad) {
 		r.Next = ad.advice
@@ -143,39 +140,6 @@ func messageOf(err error, f *fault.Error) string {
 	}
 	return text
 }
-
-// next says what to do about each kind of error.
-var next = map[fault.Kind]string{
-	fault.Denied:          "ask the data authority for the permission that the rule names",
-	fault.Unauthenticated: "look at the context's certificate: huitong context show; a new one comes from huitong system enrol",
-	fault.Lapsed:          "the permission is no longer in force: huitong grant list",
-	fault.Stale:           "the exchange holds a newer version of the record; read it first",
-	fault.Conflict:        "look at the object as it stands now, then decide again",
-	fault.Limited:         "try again later",
-	fault.Unavailable:     "is the exchange running? start it with huitong serve, or choose another with --context or --address",
-	fault.Timeout:         "try again; the same call may be made again",
-	fault.Internal:        "the exchange's log says more",
-	fault.Unsupported:     "the exchange is of another version than this command: huitong version",
-}
-
-// nextOfRefusal says it where the department itself can do something about it.
-var nextOfRefusal = map[string]string{
-	"case.unknown":        openCase,
-	"case.closed":         openCase,
-	"case.item":           "name the case's own service item, or open a case for this one: huitong case open",
-	"case.subject":        "look whom the case names: huitong case show; whoever else is asked about needs a case of their own",
-	"collect.choices":     "collect with the choices of before: huitong case collect --decline names what was declined then",
-	"consent.required":    askConsent,
-	"consent.elsewhere":   askConsent,
-	"consent.expired":     askConsent,
-	"consent.revoked":     askConsent,
-	"consent.every_adult": askConsent,
-}
-
-const (
-	openCase   = "open a case that names who is asked about: huitong case open"
-	askConsent = "ask who is asked about: huitong consent prepare, then huitong consent give"
-)
 
 func (a *app) printError(r *report) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(a.err, format, args...) }

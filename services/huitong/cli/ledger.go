@@ -140,14 +140,14 @@ func what(e *ledgerv1.LedgerEntry) string {
 		return fmt.Sprintf("%s on %s", enumText(b.Published.GetOperation()), b.Published.GetTopic())
 	case *ledgerv1.LedgerEntry_Released:
 		r := b.Released
-		return fmt.Sprintf("%d records of %s to %s%s", r.GetRecords(), r.GetTopic(), r.GetSubscription(), yesNo(r.GetPeek(), ", a dead letter looked at", ""))
+		return fmt.Sprintf("%s of %s to %s%s", counted(uint64(r.GetRecords())), r.GetTopic(), r.GetSubscription(), yesNo(r.GetPeek(), ", a dead letter looked at", ""))
 	case *ledgerv1.LedgerEntry_Received:
-		return fmt.Sprintf("%d records of %s by %s, all to %d", b.Received.GetRecords(), b.Received.GetTopic(), b.Received.GetSubscription(), b.Received.GetFloor())
+		return fmt.Sprintf("%s of %s by %s, all to %d", counted(b.Received.GetRecords()), b.Received.GetTopic(), b.Received.GetSubscription(), b.Received.GetFloor())
 	case *ledgerv1.LedgerEntry_Refused:
 		r := b.Refused
-		return fmt.Sprintf("%s%s, %s (%d times)", r.GetAction(), prefix(" on ", r.GetTopic()), r.GetRule(), r.GetCount())
+		return fmt.Sprintf("%s%s, %s%s", r.GetAction(), prefix(" on ", r.GetTopic()), r.GetRule(), times(r.GetCount()))
 	case *ledgerv1.LedgerEntry_Queried:
-		return fmt.Sprintf("%d records of %s for %s%s", b.Queried.GetRecords(), b.Queried.GetTopic(), b.Queried.GetPurpose(), yesNo(b.Queried.GetPreview(), ", shown as a preview", ""))
+		return fmt.Sprintf("%s of %s for %s%s", counted(uint64(b.Queried.GetRecords())), b.Queried.GetTopic(), b.Queried.GetPurpose(), yesNo(b.Queried.GetPreview(), ", shown as a preview", ""))
 	case *ledgerv1.LedgerEntry_Changed:
 		c := b.Changed
 		return fmt.Sprintf("%s %s: %s%s", c.GetObject(), c.GetId(), c.GetChange(), prefix(", ", c.GetReason()))
@@ -160,6 +160,22 @@ func what(e *ledgerv1.LedgerEntry) string {
 		return b.Read.GetAction()
 	}
 	return whatOfPermission(e)
+}
+
+// counted says how many records there are.
+func counted(records uint64) string {
+	if records == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", records)
+}
+
+// times says how many refusals an entry stands for, where it is more than one.
+func times(count uint64) string {
+	if count == 1 {
+		return ""
+	}
+	return fmt.Sprintf(", %d times", count)
 }
 
 // whatOfPermission says what an entry of permissions, cases and consents says.

@@ -16,8 +16,8 @@ func (p *permissions) consentRows() []matrixRow {
 	departments := func(answer string) map[string]string {
 		return map[string]string{"M": notDepartment, "A": notDepartment, "W": notDepartment, "": answer}
 	}
-	// What is malformed is answered alike to everybody.
-	malformed := func(rule string) map[string]string { return map[string]string{"": "INVALID " + rule} }
+	// What is malformed is answered alike to everybody, and entered.
+	malformed := func(rule string) map[string]string { return map[string]string{"": "INVALID " + rule + " + refused"} }
 	artefact, err := proto.Marshal(&accessv1.Consent{
 		Nonce: make([]byte, 32), LedgerOrigin: p.Node.Identity.Keyring.Origin(), Subject: &ledgerv1.Subject{Type: "111", Number: earner},
 		Topics: []*accessv1.ConsentedTopic{{Topic: "marriage"}}, Recipient: sample.ServiceHall.Code, ServiceItems: []string{acting.Purpose},
@@ -29,13 +29,13 @@ func (p *permissions) consentRows() []matrixRow {
 	proof := &accessv1.ConsentProof{Means: &accessv1.ConsentProof_Token{Token: "x"}}
 	somebody := &ledgerv1.Subject{Type: "111", Number: earner}
 	operators := map[string]string{"M": "ok", "": notOperator}
-	unknown := map[string]string{"M": "NOT_FOUND identity_provider.unknown", "": notOperator}
+	unknown := map[string]string{"M": "NOT_FOUND identity_provider.unknown + refused", "": notOperator}
 	provider := &accessv1.IdentityProvider{Issuer: "https://id.example", SubjectType: "111", Title: "身份认证", Jwks: `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`}
 	return []matrixRow{
 		{"access.GiveConsent", func(ctx context.Context, c clientsOf) error {
 			return tried(c.GiveConsent(ctx, &accessv1.GiveConsentRequest{Artefact: artefact, Proof: proof, ValidateOnly: true}))
 		}, map[string]string{
-			"g": "INVALID consent.token.broken", "s": "INVALID consent.token.broken", "o": "DENIED consent.recipient + refused",
+			"g": "INVALID consent.token.broken + refused", "s": "INVALID consent.token.broken + refused", "o": "DENIED consent.recipient + refused",
 			"d": "DENIED consent.recipient + refused", "": notDepartment,
 		}},
 		{"access.RevokeConsent", func(ctx context.Context, c clientsOf) error {
