@@ -38,19 +38,38 @@ type Row struct {
 	Note      string `json:"note,omitempty"`
 }
 
-// meter measures one case.
+// meter measures one case, in one go or in turns with others.
 type meter struct {
+	// The present turn's beginning, and what it began at.
 	began     time.Time
 	processor time.Duration
 	objects   uint64
-	records   atomic.Int64
+	// What earlier turns took.
+	took, spent time.Duration
+	allocated   uint64
+
+	operations, records atomic.Int64
 
 	mu        sync.Mutex
 	latencies []time.Duration
 }
 
 func newMeter() *meter {
-	return &meter{began: time.Now(), processor: processorTime(), objects: allocated()}
+	m := &meter{}
+	m.begin()
+	return m
+}
+
+// begin begins a turn.
+func (m *meter) begin() {
+	m.began, m.processor, m.objects = time.Now(), processorTime(), allocated()
+}
+
+// pause ends a turn.
+func (m *meter) pause() {
+	m.took += time.Since(m.began)
+	m.spent += processorTime() - m.processor
+	m.allocated += allocated() - m.objects
 }
 
 // add takes latencies and the records that they brought.
@@ -63,13 +82,16 @@ func (m *meter) add(records int, latencies ...time.Duration) {
 
 // row ends the measurement.
 func (m *meter) row(name string) Row {
-	took := time.Since(m.began)
-	processor := processorTime() - m.processor
-	objects := allocated() - m.objects
+	m.pause()
+	return m.result(name)
+}
+
+// result is what all turns measured.
+func (m *meter) result(name string) Row {
 	n := int(m.records.Load())
 	r := Row{
-		Name: name, Records: n, Seconds: took.Seconds(), Rate: float64(n) / took.Seconds(),
-		Processor: float64(processor.Microseconds()) / float64(max(n, 1)), Allocations: float64(objects) / float64(max(n, 1)),
+		Name: name, Records: n, Seconds: m.took.Seconds(), Rate: float64(n) / m.took.Seconds(),
+		Processor: float64(m.spent.Microseconds()) / float64(max(n, 1)), Allocations: float64(m.allocated) / float64(max(n, 1)),
 		Resident: residentMiB(),
 	}
 	m.mu.Lock()
@@ -100,19 +122,24 @@ type work func(ctx context.Context, caller, n int) error
 // load lets callers work at once, each waiting for its answer before its next
 // operation, each operation bringing batch records.
 func load(ctx context.Context, name string, callers, batch int, limit Limit, do work) (Row, error) {
+	m := newMeter()
+	err := m.load(ctx, callers, batch, limit, do)
+	return m.row(name), err
+}
+
+// load is one turn of a case, which goes on counting where the last one ended.
+func (m *meter) load(ctx context.Context, callers, batch int, limit Limit, do work) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var next atomic.Int64
 	var once sync.Once
 	var failed error
 	var all sync.WaitGroup
-	m := newMeter()
 	for caller := range callers {
 		all.Go(func() {
 			var latencies []time.Duration
 			defer func() { m.add(len(latencies)*batch, latencies...) }()
 			for ctx.Err() == nil && (limit.Time == 0 || time.Since(m.began) < limit.Time) {
-				n := int(next.Add(1)) - 1
+				n := int(m.operations.Add(1)) - 1
 				if limit.Records > 0 && (n+1)*batch > limit.Records {
 					return
 				}
@@ -129,5 +156,36 @@ func load(ctx context.Context, name string, callers, batch int, limit Limit, do 
 	if failed == nil {
 		failed = ctx.Err() // the caller's, for nothing here has ended it
 	}
-	return m.row(name), failed
+	return failed
+}
+
+// contestant is a case that is measured beside others.
+type contestant struct {
+	name    string
+	callers int
+	do      work
+}
+
+// turns is how often each contestant has its turn.
+const turns = 5
+
+// inTurns measures cases that are compared with one another, each for a time in
+// all: in short turns, so that what the disk and the machine do meanwhile falls on
+// all of them.
+func inTurns(ctx context.Context, time time.Duration, cases []contestant) ([]Row, error) {
+	meters := make([]meter, len(cases))
+	for range turns {
+		for i, c := range cases {
+			meters[i].begin()
+			if err := meters[i].load(ctx, c.callers, 1, Limit{Time: time / turns}, c.do); err != nil {
+				return nil, err
+			}
+			meters[i].pause()
+		}
+	}
+	rows := make([]Row, len(cases))
+	for i, c := range cases {
+		rows[i] = meters[i].result(c.name)
+	}
+	return rows, nil
 }

@@ -45,29 +45,24 @@ func (s *settings) queryAll(ctx context.Context, r *Report, p *publisher) (row R
 	if err := openCases(ctx, hall, purpose, s.records); err != nil {
 		return row, err
 	}
-	for _, c := range []struct {
-		name    string
-		callers int
-		ask     question
-	}{
-		{"query by key, 1 caller", 1, byKey},
-		{"query by key, 64 callers, 8 connections", 64, byKey},
-		{"check, 1 caller", 1, check},
-		{"check, 64 callers, 8 connections", 64, check},
-		{"query by subject, 1 caller", 1, bySubject},
-		{"query by subject, 64 callers, 8 connections", 64, bySubject},
-	} {
-		row, err = load(ctx, c.name, c.callers, 1, Limit{Time: s.duration}, func(ctx context.Context, _, n int) error {
-			return c.ask(ctx, hall, 1+n*7919%s.records)
-		})
-		if err != nil {
-			return row, err
-		}
+	var cases []contestant
+	for _, kind := range []struct {
+		name string
+		ask  question
+	}{{"query by key", byKey}, {"check", check}, {"query by subject", bySubject}} {
+		do := func(ctx context.Context, _, n int) error { return kind.ask(ctx, hall, 1+n*7919%s.records) }
+		cases = append(cases, contestant{kind.name + ", 1 caller", 1, do}, contestant{kind.name + ", 64 callers, 8 connections", 64, do})
+	}
+	rows, err := inTurns(ctx, s.duration, cases)
+	if err != nil {
+		return row, err
+	}
+	for _, row = range rows {
 		r.add(row)
 	}
-	checks, queries := r.Rows[len(r.Rows)-3], row
+	checks, queries := rows[3], rows[5]
 	r.compare(checks, queries)
-	return row, nil
+	return queries, nil
 }
 
 // question asks about the n-th holder, for a case that names it.
