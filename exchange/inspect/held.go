@@ -11,13 +11,6 @@ import (
 	"github.com/huitong-bus/huitong/exchange/journal"
 )
 
-// Held is a record of which the present payload is about a subject.
-type Held struct {
-	Present journal.Present
-	// Row is the version that brought the present payload.
-	Row journal.Row
-}
-
 // MaxHeld bounds the records of one subject that are looked at together.
 const MaxHeld = 256
 
@@ -25,7 +18,7 @@ const MaxHeld = 256
 // subject, by the numbers of their topics, in two questions however many topics
 // there are. Wait for the head's Published first. It gives MaxHeld of them at most;
 // whole says that these are all.
-func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []byte) (held map[int64][]Held, whole bool, err error) {
+func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []byte) (held map[int64][]journal.Held, whole bool, err error) {
 	if len(topics) == 0 {
 		return nil, true, nil
 	}
@@ -45,9 +38,9 @@ func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []b
 		return nil, false, err
 	}
 	defer rows.Close()
-	held = map[int64][]Held{}
+	held = map[int64][]journal.Held{}
 	for rows.Next() {
-		var h Held
+		var h journal.Held
 		var tokens []byte
 		err := rows.Scan(&h.Row.Topic, &h.Present.KeyToken, &h.Present.Index, &h.Present.PayloadIndex, &h.Present.Version, &h.Present.Status,
 			&h.Present.ValidFrom, &h.Present.ValidUntil, &h.Row.Sequence, &tokens, &h.Row.Body, &h.Row.Leaf)
@@ -61,7 +54,7 @@ func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []b
 		held[h.Row.Topic] = append(held[h.Row.Topic], h)
 	}
 	for _, of := range held {
-		slices.SortFunc(of, func(a, b Held) int { return cmp.Compare(a.Row.Index, b.Row.Index) })
+		slices.SortFunc(of, func(a, b journal.Held) int { return cmp.Compare(a.Row.Index, b.Row.Index) })
 	}
 	return held, whole, rows.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -105,6 +106,38 @@ func PresentOf(ctx context.Context, p *store.Part, tx store.Tx, topic int64, tok
 	return found, err
 }
 
+// Held is a record with the version that holds its present payload.
+type Held struct {
+	Present Present
+	Row     Row
+}
+
+var lookupHeld = &store.Lookup{
+	Select: `SELECT r.topic, r.key_token, r.idx, r.payload_idx, r.version, r.status, r.valid_from, r.valid_until, p.pos, l.leaf, p.body
+		FROM records r JOIN sealed p ON p.idx = r.payload_idx AND p.key_token = r.key_token JOIN ledger l ON l.idx = r.payload_idx`,
+	Keys: [2]string{"r.topic", "r.key_token"},
+}
+
+// HeldOf finds records of one topic with their payloads, by their tokens. One that
+// was erased is not among them.
+func HeldOf(ctx context.Context, p *store.Part, tx store.Tx, topic int64, tokens [][]byte) (map[string]*Held, error) {
+	topics := make(store.Ints, len(tokens))
+	for i := range topics {
+		topics[i] = topic
+	}
+	found := make(map[string]*Held, len(tokens))
+	err := lookupHeld.Run(ctx, p, tx, topics, store.Blobs(tokens), func(rows *sql.Rows) error {
+		h := &Held{}
+		r := &h.Present
+		err := rows.Scan(&h.Row.Topic, &r.KeyToken, &r.Index, &r.PayloadIndex, &r.Version, &r.Status, &r.ValidFrom, &r.ValidUntil,
+			&h.Row.Sequence, &h.Row.Leaf, &h.Row.Body)
+		h.Row.Index, h.Row.KeyToken = r.PayloadIndex, r.KeyToken
+		found[string(r.KeyToken)] = h
+		return err
+	})
+	return found, err
+}
+
 // LastPosition reads where a system stands in one of its sources; nil if it
 // never said.
 func LastPosition(ctx context.Context, tx store.Tx, system, source string) (position []byte, at int64, err error) {
@@ -147,11 +180,11 @@ func IndexAt(ctx context.Context, tx store.Tx, size uint64, atUs int64) (uint64,
 		if err := tx.QueryRowContext(ctx, "SELECT leaf FROM ledger WHERE idx = $1", int64(mid)).Scan(&leaf); err != nil {
 			return 0, err
 		}
-		var entry ledgerv1.LedgerEntry
-		if err := proto.Unmarshal(leaf, &entry); err != nil {
+		at, err := LeafTime(leaf)
+		if err != nil {
 			return 0, err
 		}
-		if entry.AtUs < atUs {
+		if at < atUs {
 			low = mid + 1
 		} else {
 			high = mid
@@ -159,6 +192,29 @@ func IndexAt(ctx context.Context, tx store.Tx, size uint64, atUs int64) (uint64,
 	}
 	return low, nil
 }
+
+// LeafTime reads of a leaf when it was entered, in µs UTC, and nothing else.
+func LeafTime(leaf []byte) (int64, error) {
+	for len(leaf) > 0 {
+		number, wire, n := protowire.ConsumeTag(leaf)
+		if n < 0 {
+			return 0, protowire.ParseError(n)
+		}
+		leaf = leaf[n:]
+		if number == leafTime && wire == protowire.VarintType {
+			at, n := protowire.ConsumeVarint(leaf)
+			return int64(at), protowire.ParseError(min(n, 0))
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, leaf); n < 0 {
+			return 0, protowire.ParseError(n)
+		}
+		leaf = leaf[n:]
+	}
+	return 0, nil
+}
+
+// leafTime is the number of the field that holds an entry's time.
+const leafTime = 2
 
 var lookupPayloads = &store.Lookup{Select: rowColumns[:len(rowColumns)-1], Keys: [2]string{"s.idx", "s.key_token"}}
 

@@ -187,29 +187,20 @@ func (q *Queries) lookAt(ctx context.Context, topic *catalog.Topic, question *ch
 // active adds the payloads of those records that are active and about the
 // subject.
 func (q *Queries) active(ctx context.Context, topic *catalog.Topic, question *checking, tokens, payloads [][]byte, r *result) ([][]byte, error) {
-	present, err := q.present(ctx, topic, tokens)
+	held, err := journal.HeldOf(ctx, q.DB.Journal, q.DB.Brief(), journal.Number(topic.Name), tokens)
 	if err != nil {
 		return nil, err
 	}
 	today := int64(access.DayOf(q.Clock()))
-	var wanted []journal.Present
 	for _, token := range tokens {
-		if p, held := present[string(token)]; held && p.Status == exchangev1.Status_STATUS_ACTIVE && p.ValidUntil >= today {
-			wanted = append(wanted, p)
+		h := held[string(token)]
+		if h == nil || h.Present.Status != exchangev1.Status_STATUS_ACTIVE || h.Present.ValidUntil < today || h.Row.Body == nil {
+			continue
 		}
-	}
-	if len(payloads)+len(wanted) > predicate.MaxRecords {
-		return nil, predicate.TooMany()
-	}
-	rows, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Brief(), wanted)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range wanted {
-		row, ok := rows[string(p.KeyToken)]
-		if !ok || row.Body == nil {
-			continue // erased meanwhile
+		if len(payloads) == predicate.MaxRecords {
+			return nil, predicate.TooMany()
 		}
+		row := &h.Row
 		opening, err := journal.OpenRecord(q.Keyring, q.Journal.Head().Origin, topic.Name, row.KeyToken, row.Body)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", row.Index, err)

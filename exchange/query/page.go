@@ -106,18 +106,7 @@ func (q *Queries) ofSubject(ctx context.Context, topic *catalog.Topic, a *questi
 // records adds the present versions of records, by their tokens, and says how
 // many of these it came to before the page was full.
 func (q *Queries) records(ctx context.Context, topic *catalog.Topic, a *question, tokens [][]byte, fields []uint32, p *page) (done int, err error) {
-	present, err := q.present(ctx, topic, tokens)
-	if err != nil {
-		return 0, err
-	}
-	var wanted []journal.Present
-	for _, token := range tokens {
-		r, held := present[string(token)]
-		if held && (a.IncludeInactive || r.Status == exchangev1.Status_STATUS_ACTIVE) {
-			wanted = append(wanted, r)
-		}
-	}
-	rows, err := journal.PayloadsOf(ctx, q.DB.Journal, q.DB.Brief(), wanted)
+	held, err := journal.HeldOf(ctx, q.DB.Journal, q.DB.Brief(), journal.Number(topic.Name), tokens)
 	if err != nil {
 		return 0, err
 	}
@@ -126,18 +115,18 @@ func (q *Queries) records(ctx context.Context, topic *catalog.Topic, a *question
 			return done, nil
 		}
 		done++
-		row, ok := rows[string(token)]
-		if !ok {
+		h := held[string(token)]
+		if h == nil || !a.IncludeInactive && h.Present.Status != exchangev1.Status_STATUS_ACTIVE {
 			continue
 		}
-		if about, err := q.about(topic, &row, a); err != nil || !about {
+		if about, err := q.about(topic, &h.Row, a); err != nil || !about {
 			if err != nil {
 				return done, err
 			}
 			continue
 		}
 		view := release.View{Fields: fields, JSON: a.Json, Current: true}
-		if err := q.add(p, topic, &row, presence(present, token), view); err != nil {
+		if err := q.add(p, topic, &h.Row, presenceOf(h.Present), view); err != nil {
 			return done, err
 		}
 	}
@@ -149,9 +138,15 @@ func (q *Queries) present(ctx context.Context, topic *catalog.Topic, tokens [][]
 }
 
 func presence(present map[string]journal.Present, token []byte) release.Presence {
-	r, held := present[string(token)]
+	if r, held := present[string(token)]; held {
+		return presenceOf(r)
+	}
+	return release.Presence{}
+}
+
+func presenceOf(r journal.Present) release.Presence {
 	return release.Presence{
-		Held: held, Index: r.Index, PayloadIndex: r.PayloadIndex, Version: r.Version, Status: r.Status, ValidUntil: r.ValidUntil,
+		Held: true, Index: r.Index, PayloadIndex: r.PayloadIndex, Version: r.Version, Status: r.Status, ValidUntil: r.ValidUntil,
 	}
 }
 

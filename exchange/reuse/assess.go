@@ -10,7 +10,6 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/fanout"
 	"github.com/huitong-bus/huitong/exchange/identity"
-	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/query"
 	"github.com/huitong-bus/huitong/exchange/release"
@@ -74,7 +73,7 @@ type source struct {
 	topic    *catalog.Topic
 	about    *ledgerv1.Subject
 	allowed  access.Allowed
-	held     []inspect.Held
+	held     []journal.Held
 	tooMany  bool
 	openings map[uint64]*ledgerv1.RecordOpening
 	// said is what its supplier said for the case; nil if it is not answered live.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/fault"
-	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/query"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -20,7 +19,7 @@ import (
 // found is the one record that stands in for a material about one person.
 type found struct {
 	source *source
-	held   inspect.Held
+	held   journal.Held
 	at     int64 // when its version was published, µs UTC
 	grade  recordsv1.TrustGrade
 }
@@ -104,7 +103,7 @@ const day = int64(24 * 60 * 60 * 1e6) // µs
 
 // accepts says whether evidence accepts a record, or the rule by which it does
 // not.
-func (r *Reuse) accepts(ctx context.Context, from *source, h inspect.Held, e *recordsv1.Evidence) (found, string, error) {
+func (r *Reuse) accepts(ctx context.Context, from *source, h journal.Held, e *recordsv1.Evidence) (found, string, error) {
 	f, today := found{source: from, held: h}, r.today()
 	switch {
 	case h.Present.Status != exchangev1.Status_STATUS_ACTIVE:
@@ -116,11 +115,11 @@ func (r *Reuse) accepts(ctx context.Context, from *source, h inspect.Held, e *re
 	case h.Row.Body == nil:
 		return f, wasErased, nil
 	}
-	entry := &ledgerv1.LedgerEntry{}
-	if err := proto.Unmarshal(h.Row.Leaf, entry); err != nil {
+	var err error
+	if f.at, err = journal.LeafTime(h.Row.Leaf); err != nil {
 		return f, "", fmt.Errorf("entry %d: %w", h.Row.Index, err)
 	}
-	if f.at = entry.AtUs; e.MaxAgeDays > 0 && r.Clock().UnixMicro()-f.at > int64(e.MaxAgeDays)*day {
+	if e.MaxAgeDays > 0 && r.Clock().UnixMicro()-f.at > int64(e.MaxAgeDays)*day {
 		return f, tooOld, nil
 	}
 	f.grade = recordsv1.TrustGrade_TRUST_GRADE_A // issued by the authority itself
@@ -178,7 +177,7 @@ func (r *Reuse) meets(ctx context.Context, f found, payload []byte, text string)
 	return f, "", err
 }
 
-func (r *Reuse) open(from *source, h inspect.Held) (*ledgerv1.RecordOpening, error) {
+func (r *Reuse) open(from *source, h journal.Held) (*ledgerv1.RecordOpening, error) {
 	if opening := from.openings[h.Row.Index]; opening != nil {
 		return opening, nil
 	}

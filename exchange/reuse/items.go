@@ -24,7 +24,14 @@ type item struct {
 	topic *catalog.Topic
 	token []byte
 	index uint64 // of the version's publication
+	// from and until are the days between which it is in force.
+	from, until int64
+	// asOf is how far its topic's partition was published when this was read: until
+	// more is, it stands.
+	asOf uint64
 }
+
+func (i *item) inForce(today int64) bool { return i.from <= today && today <= i.until }
 
 func (i *item) version() *exchangev1.ItemVersion {
 	return &exchangev1.ItemVersion{
@@ -67,7 +74,6 @@ func (r *Reuse) item(ctx context.Context, code string) (*item, error) {
 			return nil, err
 		}
 		if found != nil {
-			r.items.put(code, found)
 			return found, nil
 		}
 	}
@@ -82,18 +88,24 @@ func (r *Reuse) itemOn(ctx context.Context, topic, code string, known *item) (*i
 		return nil, nil
 	}
 	q := r.Queries
+	published, today := q.Journal.Head().Sequences[t.Partition], r.today()
+	if known != nil && known.asOf == published && known.inForce(today) {
+		return known, nil
+	}
 	token := q.Keyring.Token(identity.TokenRecord, topic, code)
 	present, err := journal.PresentOf(ctx, q.DB.Journal, q.DB.Brief(), journal.Number(topic), [][]byte{token})
 	if err != nil {
 		return nil, err
 	}
 	p, held := present[string(token)]
-	today := r.today()
-	if !held || p.Status != exchangev1.Status_STATUS_ACTIVE || p.ValidUntil < today || p.ValidFrom > today {
+	found := &item{topic: t, token: token, index: p.PayloadIndex, from: p.ValidFrom, until: p.ValidUntil, asOf: published}
+	if !held || p.Status != exchangev1.Status_STATUS_ACTIVE || !found.inForce(today) {
 		return nil, nil
 	}
 	if known != nil && known.index == p.PayloadIndex {
-		return known, nil
+		found.ServiceItem = known.ServiceItem
+		r.items.put(code, found)
+		return found, nil
 	}
 	row, err := journal.ByIndex(ctx, q.DB.Brief(), p.PayloadIndex)
 	if err != nil || row == nil || row.Body == nil {
@@ -110,7 +122,7 @@ func (r *Reuse) itemOn(ctx context.Context, topic, code string, known *item) (*i
 	if m.State != recordsv1.ItemState_ITEM_STATE_IN_USE {
 		return nil, fault.New(fault.Denied, "item.not_in_use", "the service item is suspended or abolished; nothing is prepared for it")
 	}
-	found := &item{ServiceItem: m, topic: t, token: token, index: p.PayloadIndex}
+	found.ServiceItem = m
 	r.items.put(code, found)
 	return found, nil
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/huitong-bus/huitong/exchange/fanout"
-	"github.com/huitong-bus/huitong/exchange/inspect"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 )
@@ -36,7 +36,7 @@ func (s *sources) lookLive(ctx context.Context, one *source) error {
 		answered = append(answered, token)
 	}
 	// A later version of the same record is what stands now, such as a correction.
-	one.held = slices.DeleteFunc(one.held, func(h inspect.Held) bool {
+	one.held = slices.DeleteFunc(one.held, func(h journal.Held) bool {
 		return !slices.ContainsFunc(answered, func(token []byte) bool { return string(token) == string(h.Present.KeyToken) })
 	})
 	return nil

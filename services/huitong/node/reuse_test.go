@@ -171,6 +171,23 @@ func TestPrepareSaysHowEachMaterialStands(t *testing.T) {
 	fsck(t, c.Exchange)
 }
 
+// TestTheItemInForceIsPrepared: what is published of an item counts from the next
+// preparation on.
+func TestTheItemInForceIsPrepared(t *testing.T) {
+	c := newCounter(t)
+	first := len(c.states(t))
+	next := counterItem()
+	next.Materials = next.Materials[:3]
+	c.publish(t, c.hall, "items", next)
+	if n := len(c.states(t)); first != len(evidence) || n != 3 {
+		t.Errorf("%d materials of %d, and of the next version %d of 3", first, len(evidence), n)
+	}
+	next.State = recordsv1.ItemState_ITEM_STATE_SUSPENDED
+	c.publish(t, c.hall, "items", next)
+	_, err := c.hall.Prepare(t.Context(), c.acting, c.applicant)
+	wantRule(t, err, fault.Denied, "item.not_in_use")
+}
+
 // TestConsentIsAskedForWhetherHeldOrNot: what needs consent says the same of
 // somebody of whom nothing is held.
 func TestConsentIsAskedForWhetherHeldOrNot(t *testing.T) {
