@@ -102,3 +102,38 @@ func TestRulesThatNothingElseStandsBehind(t *testing.T) {
 		})
 	}
 }
+
+// TestOfSeveralGrantsTheOneThatCoversIsNamed holds that whoever has a grant for this
+// very question is told why that one does not serve, and is not sent to have
+// agreed what is agreed already, whatever other grants it has.
+func TestOfSeveralGrantsTheOneThatCoversIsNamed(t *testing.T) {
+	elsewhere := map[string]func(*accessv1.Grant){
+		"another purpose": func(g *accessv1.Grant) { g.ServiceItems = []string{"other-item"} },
+		"another mode":    func(g *accessv1.Grant) { g.DeliveryModes = []cataloguev1.DeliveryMode{subscribe} },
+		"enrolled subjects": func(g *accessv1.Grant) {
+			g.Scope = accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS
+		},
+	}
+	for rule, change := range map[string]func(*accessv1.Grant){
+		"grant.suspended":     func(g *accessv1.Grant) { g.State = accessv1.GrantState_GRANT_STATE_SUSPENDED },
+		"grant.inactive":      func(g *accessv1.Grant) { g.State = accessv1.GrantState_GRANT_STATE_TERMINATED },
+		"grant.expired":       func(g *accessv1.Grant) { g.ValidUntil = "2020-12-31" },
+		"grant.not_yet_valid": func(g *accessv1.Grant) { g.ValidFrom = "2099-01-01" },
+	} {
+		for name, other := range elsewhere {
+			t.Run(rule+" beside "+name, func(t *testing.T) {
+				w := newWorld(t)
+				for id, change := range map[string]func(*accessv1.Grant){"g-covers": change, "g-other": other} {
+					g := grant(func(g *accessv1.Grant) {
+						g.Id, g.Version, g.Topic, g.Provider, g.State = id, 1, "person", catalogtest.Security, accessv1.GrantState_GRANT_STATE_ACTIVE
+						change(g)
+					})
+					w.policy.PutForTest(g)
+				}
+				if d := w.policy.Decide(ask(w.civil, access.Query, "person")); d.Allow || d.Rule != rule {
+					t.Errorf("allow %v by rule %q: %s", d.Allow, d.Rule, d.Message)
+				}
+			})
+		}
+	}
+}

@@ -120,18 +120,8 @@ var table = []rule{
 	{actionUnknown, fault.Denied, ofGrants, nil, nil, "no rule allows this"},
 	{grantRequired, fault.Denied, ofGrants, nil, nil, "reading this topic needs a grant, and the caller has none; ask its provider for one"},
 
-	{"grant.suspended", fault.Denied, ofGrant, reading, func(_ *question, g *Grant) bool {
-		return g.State == accessv1.GrantState_GRANT_STATE_SUSPENDED
-	}, "the grant is suspended; ask the operator to resume it"},
-	{"grant.inactive", fault.Denied, ofGrant, reading, func(_ *question, g *Grant) bool {
-		return g.State != accessv1.GrantState_GRANT_STATE_ACTIVE
-	}, "the grant is not in force: it is not agreed yet, or has ended; see its state, and ask for a new one if it has"},
-	{"grant.expired", fault.Denied, ofGrant, reading, func(q *question, g *Grant) bool {
-		return q.day > g.until
-	}, "the grant has expired; ask for a new one"},
-	{"grant.not_yet_valid", fault.Denied, ofGrant, reading, func(q *question, g *Grant) bool {
-		return q.day < g.validFrom
-	}, "the grant is not valid yet; wait for its first day"},
+	// What a grant covers comes before whether it is in force: of several grants the
+	// one that would serve, were it in force, is the one that comes nearest.
 	{"grant.scope", fault.Denied, ofGrant, byGrant, func(_ *question, g *Grant) bool {
 		return g.scope == accessv1.GrantScope_GRANT_SCOPE_ENROLLED_SUBJECTS
 	}, "the grant covers subjects that a subscription enrolled, and is read by subscriptions only"},
@@ -150,6 +140,18 @@ var table = []rule{
 	{"grant.threshold", fault.Denied, ofGrant, []Action{Check}, func(q *question, g *Grant) bool {
 		return !g.hasThreshold(q.Check, q.Threshold)
 	}, "the check has no such threshold; choose one that the grant names"},
+	{"grant.suspended", fault.Denied, ofGrant, reading, func(_ *question, g *Grant) bool {
+		return g.State == accessv1.GrantState_GRANT_STATE_SUSPENDED
+	}, "the grant is suspended; ask the operator to resume it"},
+	{"grant.inactive", fault.Denied, ofGrant, reading, func(_ *question, g *Grant) bool {
+		return g.State != accessv1.GrantState_GRANT_STATE_ACTIVE
+	}, "the grant is not in force: it is not agreed yet, or has ended; see its state, and ask for a new one if it has"},
+	{"grant.expired", fault.Denied, ofGrant, reading, func(q *question, g *Grant) bool {
+		return q.day > g.until
+	}, "the grant has expired; ask for a new one"},
+	{"grant.not_yet_valid", fault.Denied, ofGrant, reading, func(q *question, g *Grant) bool {
+		return q.day < g.validFrom
+	}, "the grant is not valid yet; wait for its first day"},
 
 	{"case.unknown", fault.Denied, ofFacts, forCase, func(q *question, _ *Grant) bool {
 		return !q.Facts.Case.Known
