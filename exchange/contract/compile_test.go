@@ -76,6 +76,7 @@ func TestWhatIsNoContractIsNamedByField(t *testing.T) {
 		{"rule that gives a number", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {id: "a" expression: "size(this)"}];`), "x", "rule.compile"},
 		{"rule without an id", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {expression: "this != ''"}];`), "x", "rule.id"},
 		{"rule that takes the exchange's id", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {id: "unknown_field" expression: "this != ''"}];`), "x", "rule.id"},
+		{"rule that takes the exchange's id where names are set apart", about(usual+` warnings: "malformed"`, fields+`string x = 3 [ITEM, (buf.validate.field).cel = {id: "mal`+apart+`formed" expression: "this != ''"}];`), "x", "rule.id"},
 		{"message rule", about(usual, fields+`option (buf.validate.message).cel = {id: "a" expression: "this.nothing"};`), "test.v1.R", "rule.compile"},
 		{"inner rule", about(usual, fields+`message In { string y = 1 [(buf.validate.field).cel = {id: "a" expression: "this.z"}]; } repeated In x = 3 [ITEM];`), "x.y", "rule.compile"},
 		{"rule for another kind", about(usual, fields+`string x = 3 [ITEM, (buf.validate.field).int32.gt = 1];`), "x", "rule.compile"},

@@ -128,8 +128,8 @@ func (c *ruleCosts) expression(r *validate.Rule, path string, times uint64, this
 	case r.GetId() == "":
 		c.v.add(path, "rule.id", "a rule needs an id, by which its violation is known")
 		return
-	case builtIn(r.GetId()):
-		c.v.add(path, "rule.id", "the id %s is that of a rule of the exchange itself", r.GetId())
+	case builtIn(ownText(r.GetId())):
+		c.v.add(path, "rule.id", "the id %s is that of a rule of the exchange itself", ownText(r.GetId()))
 		return
 	case len(r.GetExpression()) > maxExpression:
 		c.v.add(path, "rule.cost", "rule %s is longer than %d bytes", r.GetId(), maxExpression)
@@ -173,7 +173,7 @@ func builtIn(id string) bool {
 		return true
 	}
 	return slices.Contains([]string{
-		malformed.rule, duplicate.rule, "unknown_field", "utf8", "required", ruleDate, "rule.failed",
+		malformed.rule, duplicate.rule, "unknown_field", "utf8", notTruth.rule, "required", ruleDate, "rule.failed",
 		"repeated.max_items", "map.max_pairs", "string.max_len", "bytes.max_len",
 	}, id)
 }

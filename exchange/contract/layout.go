@@ -29,6 +29,7 @@ type field struct {
 	packable bool
 	list     bool // repeated, a map included
 	text     bool // a string, so its bytes are UTF-8
+	boolean  bool // a varint that is 0 or 1
 	bit      int  // place among the singular fields; -1 in a list
 	slot     int  // place among the lists
 	oneof    int  // place of its oneof behind the singular fields; -1 if in none
@@ -77,7 +78,7 @@ func newField(fd protoreflect.FieldDescriptor) *field {
 	f := &field{
 		desc: fd, name: string(fd.Name()), number: protowire.Number(fd.Number()),
 		wire: wireType(fd.Kind()), list: fd.IsList() || fd.IsMap(),
-		text: fd.Kind() == protoreflect.StringKind, bit: -1, oneof: -1,
+		text: fd.Kind() == protoreflect.StringKind, boolean: fd.Kind() == protoreflect.BoolKind, bit: -1, oneof: -1,
 	}
 	f.packable = fd.IsList() && f.wire != protowire.BytesType
 	return f

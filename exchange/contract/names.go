@@ -39,7 +39,9 @@ func foldName(name string) string {
 // There are none where the contract does not say which field names the subject.
 func (c *Contract) Names(payload []byte, kind, number string) ([]string, error) {
 	rd := reader{record: &Record{}, report: &report{}, naming: &naming{kind: kind, number: number}}
-	err := c.decoder.decode(payload, func(m protoreflect.Message) {
+	// The fast decoder is safe only with bytes that were scanned just now; these
+	// were when they were stored.
+	err := (&plainDecoder{c.inner}).decode(payload, func(m protoreflect.Message) {
 		for _, s := range c.options.subjects {
 			if s.nameFrom != nil {
 				rd.along[0] = m

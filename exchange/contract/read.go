@@ -20,12 +20,13 @@ func (c *Contract) Read(payload []byte) (*Record, error) {
 	if len(payload) > MaxPayload {
 		return nil, fault.New(fault.TooLarge, "payload.size", "the record is larger than %d bytes", MaxPayload)
 	}
-	r := report{warn: c.warn}
+	var r report // without warnings: what the scan finds always refuses
 	s := scanner{report: &r}
 	s.message(payload, c.layout)
 	if err := r.err(); err != nil {
 		return nil, err
 	}
+	r.warn = c.warn
 	var record *Record
 	err := c.decoder.decode(payload, func(m protoreflect.Message) {
 		c.validate(m, s.elements, &r)
@@ -79,25 +80,52 @@ type fastDecoder struct {
 	pool sync.Pool
 }
 
+// workspace is what one decoding needs: the message's memory, and the bytes it
+// is decoded from, into which its strings point.
+type workspace struct {
+	shared hyperpb.Shared
+	bytes  []byte
+}
+
 func (d *fastDecoder) decode(payload []byte, use func(protoreflect.Message)) error {
-	shared, ok := d.pool.Get().(*hyperpb.Shared)
+	w, ok := d.pool.Get().(*workspace)
 	if !ok {
-		shared = new(hyperpb.Shared)
+		w = new(workspace)
 	}
-	// Nothing of the message is kept beyond use: strings are cloned.
+	// Nothing of the message is kept beyond use: strings are cloned. One that was
+	// not would lose its text here, and every test would see it.
 	defer func() {
-		shared.Free()
-		d.pool.Put(shared)
+		w.shared.Free()
+		clear(w.bytes)
+		d.pool.Put(w)
 	}()
-	m := shared.NewMessage(d.t)
-	if err := m.Unmarshal(payload, fastOptions...); err != nil {
+	m := w.shared.NewMessage(d.t)
+	if err := m.Unmarshal(w.take(payload), fastOptions...); err != nil {
 		return err
 	}
 	use(m)
 	return nil
 }
 
-// The scan has looked at UTF-8 already.
+// readAhead is how far hyperpb reads behind the bytes that it is given: it takes
+// eight at once and masks what it does not need, and a varint may have ten. It
+// does so with bytes of others behind a slice that has no more capacity.
+const readAhead = 16
+
+// take copies a payload to where readAhead bytes behind it are the workspace's
+// own, and 0.
+func (w *workspace) take(payload []byte) []byte {
+	n := len(payload)
+	if need := n + readAhead; need > cap(w.bytes) {
+		w.bytes = make([]byte, 0, need)
+	}
+	w.bytes = w.bytes[:n+readAhead]
+	copy(w.bytes, payload)
+	return w.bytes[:n]
+}
+
+// The scan has looked at UTF-8 already. The copy that hyperpb would make without
+// an alias is a new one each time.
 var fastOptions = []hyperpb.UnmarshalOption{
 	hyperpb.WithAllowAlias(true), hyperpb.WithAllowInvalidUTF8(true), hyperpb.WithMaxDepth(2 * maxDepth),
 }

@@ -73,6 +73,7 @@ func (s *scanner) message(b []byte, l *layout) {
 var (
 	malformed = problem{"malformed", "the bytes are no protobuf message of this contract: cut short, or of another wire type"}
 	duplicate = problem{"duplicate_field", "the field, or another of its oneof, is there already"}
+	notTruth  = problem{"bool", "a truth value is 0 or 1"}
 )
 
 // value checks one occurrence of a field and gives its length, less than 0 if
@@ -88,6 +89,7 @@ func (s *scanner) value(f *field, wire protowire.Type, b []byte) (n int, element
 		return -1, 0
 	}
 	if wire != protowire.BytesType {
+		s.truth(f, b)
 		return n, 1
 	}
 	content, _ := protowire.ConsumeBytes(b)
@@ -126,10 +128,22 @@ func (s *scanner) packed(f *field, content []byte) (elements uint32) {
 			s.report.add(malformed)
 			return elements
 		}
+		s.truth(f, content)
 		elements++
 		content = content[n:]
 	}
 	return elements
+}
+
+// truth checks the value of a bool. Of other numbers than 0 and 1 some decoders
+// keep the low byte or bits, so that they would read 256 as false.
+func (s *scanner) truth(f *field, b []byte) {
+	if !f.boolean {
+		return
+	}
+	if v, _ := protowire.ConsumeVarint(b); v > 1 {
+		s.report.add(notTruth)
+	}
 }
 
 func (s *scanner) unknown(number protowire.Number) {
