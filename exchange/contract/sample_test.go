@@ -137,7 +137,8 @@ func serviceItem() *recordsv1.ServiceItem {
 		Materials: []*recordsv1.ItemMaterial{{
 			Code: "M1", Name: "残疾人证", Copies: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
 			Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT,
-			Evidence: []*recordsv1.Evidence{{Topic: "disability", Condition: "r.grade <= 2", MaxAgeDays: 365}},
+			SourceName: "示范市残疾人联合会",
+			Evidence:   []*recordsv1.Evidence{{Topic: "disability", Condition: "r.grade <= 2", MaxAgeDays: 365}},
 		}},
 		ItemVersion: "1", State: recordsv1.ItemState_ITEM_STATE_IN_USE,
 	}

@@ -777,7 +777,8 @@ type ItemMaterial struct {
 	FileFormat string         `protobuf:"bytes,6,opt,name=file_format,json=fileFormat,proto3" json:"file_format,omitempty"`
 	Necessity  Necessity      `protobuf:"varint,7,opt,name=necessity,proto3,enum=huitong.records.v1.Necessity" json:"necessity,omitempty"`
 	Source     MaterialSource `protobuf:"varint,8,opt,name=source,proto3,enum=huitong.records.v1.MaterialSource" json:"source,omitempty"`
-	// Who issues it, for a material from a department or an intermediary.
+	// Who issues it, for a material from an intermediary, and always for one from a
+	// department.
 	SourceName string `protobuf:"bytes,9,opt,name=source_name,json=sourceName,proto3" json:"source_name,omitempty"`
 	// Where it can be downloaded.
 	BlankForm string `protobuf:"bytes,11,opt,name=blank_form,json=blankForm,proto3" json:"blank_form,omitempty"`
@@ -1253,7 +1254,7 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"department\x12(\n" +
 	"\x05limit\x18\x04 \x01(\rB\x12҇#\x0e\n" +
 	"\f环节时限R\x05limit:\xc9\x01\xbaH\xc5\x01\x1a\xc2\x01\n" +
-	"\x10step.requirement\x12Rsay what is examined or done in this step and by which standard, not only its name\x1aZthis.requirement != this.name && !this.requirement.matches('^[\\\\s/—无暂没有略-]*$')\"\xa0 \n" +
+	"\x10step.requirement\x12Rsay what is examined or done in this step and by which standard, not only its name\x1aZthis.requirement != this.name && !this.requirement.matches('^[\\\\s/—无暂没有略-]*$')\"\xeb!\n" +
 	"\fItemMaterial\x12/\n" +
 	"\x04code\x18\x01 \x01(\tB\x1b\xbaH\x06r\x04\x10\x01\x18@҇#\x0e\n" +
 	"\f材料代码R\x04code\x12\xe4\v\n" +
@@ -1301,9 +1302,10 @@ const file_huitong_records_v1_service_item_proto_rawDesc = "" +
 	"\x0fsample_document\x18\x12 \x01(\v2\x1c.huitong.records.v1.DocumentB\x18҇#\x14\n" +
 	"\x12示例样表文件R\x0esampleDocument\x12]\n" +
 	"\x0eguide_document\x18\x13 \x01(\v2\x1c.huitong.records.v1.DocumentB\x18҇#\x14\n" +
-	"\x12填报须知文件R\rguideDocument:\xe4\x04\xbaH\xe0\x04\x1a\xb8\x01\n" +
+	"\x12填报须知文件R\rguideDocument:\xaf\x06\xbaH\xab\x06\x1a\xb8\x01\n" +
 	"\x0fmaterial.copies\x12Isay how many originals and how many copies are asked, at most 100 of each\x1aZ(this.originals > 0u || this.copies > 0u) && this.originals <= 100u && this.copies <= 100u\x1a\xa9\x01\n" +
-	"\x0ematerial.guide\x12Twhat the applicant makes needs a filling guide, as text or as a document of the item\x1aAthis.source != 10 || this.guide != '' || has(this.guide_document)\x1a\xf6\x01\n" +
+	"\x0ematerial.guide\x12Twhat the applicant makes needs a filling guide, as text or as a document of the item\x1aAthis.source != 10 || this.guide != '' || has(this.guide_document)\x1a\xc8\x01\n" +
+	"\x14material.source_name\x12`say in source_name which department issues it, so that whoever has to bring it knows where to go\x1aNthis.source != 20 || !this.source_name.matches('^[\\\\s/—无暂没有略-]*$')\x1a\xf6\x01\n" +
 	"\x0fmaterial.sample\x12dwhat the applicant makes needs a blank form or a sample, by its address or as a document of the item\x1a}this.source != 10 || this.blank_form != '' || this.sample != '' || has(this.blank_form_document) || has(this.sample_document)J\x04\b\n" +
 	"\x10\vR\x06topics\"\xc3\x02\n" +
 	"\bEvidence\x121\n" +
