@@ -33,9 +33,10 @@ func (a *app) caseOpen() *cobra.Command {
 		Short: "Open a case; what is read for it must be about its subjects",
 		Long: `Opens a case under the department's own number. A subject is TYPE:NUMBER or
 TYPE:NUMBER:ROLE. Records are read only for a case that is open and names who is
-asked about.`,
+asked about. For an item that is published on the exchange, its code is the
+implementation code of 31 characters: by that alone its materials are prepared.`,
 		Example: `  huitong case open SF-2026-000042 111:999999198506150028:applicant 111:999999199001010016:spouse \
-      --item 000711004000 --person clerk-017`,
+      --item 11999900MB000002780007110040001 --person clerk-017`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
 			r.Number = args[0]
@@ -61,7 +62,7 @@ asked about.`,
 		}),
 	}
 	f := c.Flags()
-	f.StringVar(&r.Item, "item", "", "code of the service item that is applied for")
+	f.StringVar(&r.Item, "item", "", "code of the service item that is applied for; the implementation code of 31 characters if it is published")
 	f.StringVar(&r.Person, "person", "", "the official who opens it, by the department's own reference")
 	f.StringVar(&applied, "applied-at", "", "when the application was made, RFC 3339; now if not given")
 	f.BoolVar(&r.AfterTheFact, "after-the-fact", false, "records were needed before the case could be opened; flagged for supervision")

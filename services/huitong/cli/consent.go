@@ -68,8 +68,8 @@ func (a *app) consentPrepare() *cobra.Command {
 printed is asked of the person's identity provider: a token (JWT) whose claim nonce
 is the one printed, and whose audience is the ledger. With --revoke it makes the
 statement that ends a consent.`,
-		Example: `  huitong consent prepare 111:999999199001010016 --topic income:gross_fen:period --item 000711004000 \
-      --until 2026-12-31 --out wang.consent
+		Example: `  huitong consent prepare 111:999999199001010016 --topic income:gross_fen:period \
+      --item 11999900MB000002780007110040001 --until 2026-12-31 --out wang.consent
   huitong consent prepare --revoke 3f6c…e1 --out wang.revocation`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
