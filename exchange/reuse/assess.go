@@ -289,8 +289,7 @@ func (r *Reuse) weighOne(ctx context.Context, s *sources, m *material, e *record
 			return nil
 		}
 		if d := &source.allowed.Decision; !d.Allow {
-			state := stateOf(d.Rule)
-			m.take(state, source, d.Rule, d.Message, nextFor(state, source))
+			m.take(stateOf(d.Rule), source, d.Rule, d.Message, nextFor(m.ItemMaterial, d.Rule, source))
 			return nil
 		}
 		one.state, one.source = neverAssessed, nil
@@ -316,17 +315,36 @@ func (r *Reuse) weighOne(ctx context.Context, s *sources, m *material, e *record
 
 // stateOf is how a material stands whose topic is refused by a rule.
 func stateOf(rule string) state {
-	if strings.HasPrefix(rule, "consent.") {
+	switch {
+	case strings.HasPrefix(rule, "consent."):
 		return needsConsent
+	case strings.HasPrefix(rule, "topic."):
+		return mustSubmit // no grant would change what the topic offers
 	}
 	return needsGrant
 }
 
-func nextFor(s state, from *source) string {
-	if s == needsConsent {
+// nextFor is what to do where a rule refuses to read a material's topic.
+func nextFor(m *recordsv1.ItemMaterial, rule string, from *source) string {
+	const meanwhile = "; until then the applicant submits it"
+	grant := "the grant on " + from.topic.Name
+	switch {
+	case strings.HasPrefix(rule, "topic."):
+		return submitTo(m)
+	case rule == "consent.every_adult":
+		return "record the consent of every adult of the case, then prepare again"
+	case rule == "consent.not_yet_valid":
+		return "prepare again on the consent's first day" + meanwhile
+	case strings.HasPrefix(rule, "consent."):
 		return "record the subject's consent, then prepare again"
+	case rule == "grant.suspended":
+		return "ask the operator to resume " + grant + meanwhile
+	case rule == "grant.not_yet_valid":
+		return "prepare again on the first day of " + grant + meanwhile
+	case rule == "grant.purpose":
+		return "ask " + from.topic.Provider + " to name this service item in " + grant + meanwhile
 	}
-	return "ask " + from.topic.Provider + " for a grant on " + from.topic.Name + "; until then the applicant submits it"
+	return "ask " + from.topic.Provider + " for a grant on " + from.topic.Name + meanwhile
 }
 
 func (r *Reuse) today() int64 { return release.Today(r.Clock()) }

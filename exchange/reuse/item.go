@@ -92,6 +92,8 @@ func checkEvidence(e *recordsv1.Evidence, topics Topics, ready *Conditions) (*fa
 		return nil, err
 	case topic.SharingClass == cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED:
 		return noTopic("is not shared, on the legal basis that the catalogue names; ask the applicant for the material"), nil
+	case !topic.Delivers(cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY):
+		return noTopic("is not delivered by query, so that no copy could be made; name a topic that is, or have its provider offer it"), nil
 	}
 	k, err := topic.Contract(0)
 	if err != nil {

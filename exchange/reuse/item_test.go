@@ -30,17 +30,24 @@ func topics(t *testing.T) *catalog.Catalogue {
 	t.Helper()
 	x := catalogtest.New(t)
 	civil := x.Enrol(catalogtest.Civil, "registry")
-	list := func(name, contract string, class cataloguev1.SharingClass, items ...*cataloguev1.TopicItem) {
-		_, _, err := x.Catalogue.CreateTopic(t.Context(), x.ByOperator(), &cataloguev1.Topic{
+	list := func(name, contract string, class cataloguev1.SharingClass, changes ...func(*cataloguev1.Topic)) {
+		topic := &cataloguev1.Topic{
 			Name: name, Title: name, Provider: catalogtest.Civil, Contract: contract, SharingClass: class,
-			Conditions: "按授权使用", LegalBasis: "《政务数据共享条例》第十四条", Items: items,
-		})
+			Conditions: "按授权使用", LegalBasis: "《政务数据共享条例》第十四条",
+		}
+		for _, change := range changes {
+			change(topic)
+		}
+		_, _, err := x.Catalogue.CreateTopic(t.Context(), x.ByOperator(), topic)
 		must(t, err)
 	}
 	const conditional, never = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, cataloguev1.SharingClass_SHARING_CLASS_NOT_SHARED
 	list("disability", "huitong.records.v1.Disability", conditional)
-	list("income", "huitong.records.v1.Income", conditional, &cataloguev1.TopicItem{
-		Name: "payer_name", SharingClass: never, Sensitivity: 4,
+	list("income", "huitong.records.v1.Income", conditional, func(topic *cataloguev1.Topic) {
+		topic.Items = []*cataloguev1.TopicItem{{Name: "payer_name", SharingClass: never, Sensitivity: 4}}
+	})
+	list("balance", "huitong.records.v1.Income", conditional, func(topic *cataloguev1.Topic) {
+		topic.DeliveryModes = []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK, cataloguev1.DeliveryMode_DELIVERY_MODE_SUBSCRIBE}
 	})
 	list("certificate", "huitong.records.v1.Certificate", conditional)
 	list("adoption", "huitong.records.v1.Certificate", never)
@@ -69,6 +76,7 @@ func TestEvidenceThatCouldNeverBeFoundIsRefused(t *testing.T) {
 		{"draft", "", "evidence.topic", "no published topic"},
 		{"old", "", "evidence.topic", "no published topic"},
 		{"adoption", "", "evidence.topic", "not shared"},
+		{"balance", "", "evidence.topic", "not delivered by query"},
 		{"service-items", "", "evidence.topic", "about nobody"},
 		{"disability", "r.levl == 1", "evidence.condition", "levl"},
 		{"disability", "r.grade", "evidence.condition", "gives no bool"},

@@ -77,7 +77,8 @@ func (r *Reuse) item(ctx context.Context, code string) (*item, error) {
 			return found, nil
 		}
 	}
-	return nil, fault.New(fault.NotFound, "item.unknown", "no service item of the case's code is published; publish it, or open the case for one that is")
+	return nil, fault.New(fault.NotFound, "item.unknown",
+		"no service item of the case's code is published; publish it, or open the case for one that is, by its implementation code of 31 characters")
 }
 
 // itemOn reads a service item of a topic; nil if it is not there, or not in force.

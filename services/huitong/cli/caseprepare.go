@@ -144,7 +144,7 @@ func (a *app) materials(ctx context.Context, c *sdk.Client, all []*sdk.Material)
 			since = m.GetSince().AsTime().Local().Format(time.DateOnly)
 		}
 		name := m.GetName() + yesNo(m.GetOptional(), "（可选）", "")
-		if err := t.row(name, m.GetCode(), stands(m), fromText(m, known), since, m.GetValidUntil(), m.GetGrade(), m.GetReason(), m.GetNextStep()); err != nil {
+		if err := t.row(name, m.GetCode(), stands(m), fromText(m, known), since, m.GetValidUntil(), m.GetGrade(), m.GetReason(), nextText(m, known)); err != nil {
 			return err
 		}
 	}
@@ -195,6 +195,14 @@ func fromText(m *sdk.Material, names map[string]string) string {
 		return m.GetIssuer()
 	}
 	return orElse(names[m.GetProvider()], m.GetProvider())
+}
+
+// nextText is the next step with the provider's name in place of its code.
+func nextText(m *sdk.Material, names map[string]string) string {
+	if m.GetProvider() == "" {
+		return m.GetNextStep()
+	}
+	return strings.ReplaceAll(m.GetNextStep(), m.GetProvider(), orElse(names[m.GetProvider()], m.GetProvider()))
 }
 
 // inJSON is a message as part of what is printed as JSON.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -57,7 +58,7 @@ func (a *app) publishItems(ctx context.Context, c *sdk.Client, topic, file, dir 
 			return fault.Wrap(fault.Invalid, "line.item", err, "line %d is no service item", number)
 		}
 		if err := a.publishItem(ctx, c, publisher, topic, item, dir); err != nil {
-			return err
+			return fmt.Errorf("line %d, %s %s: %w", number, item.ImplementationCode, item.Name, err)
 		}
 	}
 	return lines.Err()

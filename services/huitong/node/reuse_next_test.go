@@ -1,0 +1,55 @@
+package node_test
+
+import (
+	"strings"
+	"testing"
+
+	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	"github.com/huitong-bus/huitong/sdk"
+	"github.com/huitong-bus/huitong/services/departments/sample"
+)
+
+// wantNext says how a material stands, by which rule, and what its next step names.
+func (c *counter) wantNext(t *testing.T, material string, state sdk.MaterialState, rule, next string) {
+	t.Helper()
+	m := c.states(t)[material]
+	if m.GetState() != state || m.GetRule() != rule || !strings.Contains(m.GetNextStep(), next) {
+		t.Errorf("%s is %v by %s, next: %s; not %v by %s, next: %s", material, m.GetState(), m.GetRule(), m.GetNextStep(), state, rule, next)
+	}
+}
+
+// TestTheNextStepIsTheOneThatHelps: whom to ask, and for what, depends on which rule
+// refuses; where no grant would help, none is asked for.
+func TestTheNextStepIsTheOneThatHelps(t *testing.T) {
+	c := newCounter(t)
+	grant := func(item string, change func(*accessv1.Grant)) *accessv1.Grant {
+		t.Helper()
+		g := &accessv1.Grant{
+			Topic: "property", Consumer: sample.ServiceHall.Code, Basis: "办法第五条", Scenario: "补贴审核", ServiceItems: []string{item},
+			Fields:        []string{"certificate_number", "holder_type", "holder_number", "holder_name"},
+			DeliveryModes: []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_QUERY},
+		}
+		change(g)
+		g, err := c.CreateGrant(t.Context(), g)
+		ok(t, err)
+		return g
+	}
+	same := func(*accessv1.Grant) {}
+	c.wantNext(t, "property", sdk.MaterialNeedsGrant, "grant.required", "ask "+sample.Housing.Code+" for a grant on property")
+	grant("OTHER-01", same)
+	c.wantNext(t, "property", sdk.MaterialNeedsGrant, "grant.purpose", "to name this service item in the grant on property")
+	g := grant(subsidy, same)
+	c.wantNext(t, "property", sdk.MaterialToSubmit, "", "the applicant submits it")
+	_, err := c.Access.SuspendGrant(t.Context(), &accessv1.SuspendGrantRequest{Id: g.Id, Reason: "核查"})
+	ok(t, err)
+	c.wantNext(t, "property", sdk.MaterialNeedsGrant, "grant.suspended", "ask the operator to resume the grant on property")
+	grant(subsidy, func(g *accessv1.Grant) { g.ValidFrom, g.ValidUntil = "2099-01-01", "2099-12-31" })
+	c.wantNext(t, "property", sdk.MaterialNeedsGrant, "grant.not_yet_valid", "on the first day of the grant on property")
+	property := unconditional("property", "Property", sample.Housing)
+	property.SharingClass, property.Conditions = cataloguev1.SharingClass_SHARING_CLASS_CONDITIONAL, "按需"
+	property.DeliveryModes = []cataloguev1.DeliveryMode{cataloguev1.DeliveryMode_DELIVERY_MODE_CHECK}
+	_, err = c.Catalogue.UpdateTopic(t.Context(), &cataloguev1.UpdateTopicRequest{Topic: property})
+	ok(t, err)
+	c.wantNext(t, "property", sdk.MaterialToSubmit, "topic.delivery_mode", "the applicant submits it; it is issued by")
+}
