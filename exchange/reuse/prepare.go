@@ -137,7 +137,7 @@ func (r *Reuse) showAll(a *assessment) []*exchangev1.PreparedMaterial {
 // show tells how a material stands.
 func (r *Reuse) show(m *material) *exchangev1.PreparedMaterial {
 	p := &exchangev1.PreparedMaterial{
-		Code: m.Code, Name: m.Name, Optional: m.Necessity != recordsv1.Necessity_NECESSITY_REQUIRED,
+		Code: m.Code, Name: m.Name, Necessity: m.Necessity, Optional: m.Necessity != recordsv1.Necessity_NECESSITY_REQUIRED,
 		State: m.state, Rule: m.rule, Reason: m.reason, NextStep: m.next, Disputed: m.state == isDisputed,
 	}
 	if m.Source == recordsv1.MaterialSource_MATERIAL_SOURCE_DEPARTMENT {

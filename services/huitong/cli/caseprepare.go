@@ -11,6 +11,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
 )
 
@@ -143,12 +144,22 @@ func (a *app) materials(ctx context.Context, c *sdk.Client, all []*sdk.Material)
 		if m.GetSince() != nil {
 			since = m.GetSince().AsTime().Local().Format(time.DateOnly)
 		}
-		name := m.GetName() + yesNo(m.GetOptional(), "（可选）", "")
-		if err := t.row(name, m.GetCode(), stands(m), fromText(m, known), since, m.GetValidUntil(), m.GetGrade(), m.GetReason(), nextText(m, known)); err != nil {
+		if err := t.row(m.GetName()+necessityText(m), m.GetCode(), stands(m), fromText(m, known), since, m.GetValidUntil(), m.GetGrade(), m.GetReason(), nextText(m, known)); err != nil {
 			return err
 		}
 	}
 	return t.flush()
+}
+
+// necessityText marks what is not required from the start.
+func necessityText(m *sdk.Material) string {
+	switch m.GetNecessity() {
+	case recordsv1.Necessity_NECESSITY_OPTIONAL:
+		return "（可选）"
+	case recordsv1.Necessity_NECESSITY_LATER:
+		return "（可容缺后补）"
+	}
+	return ""
 }
 
 // stands says in plain words how a material stands.

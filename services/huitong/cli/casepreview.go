@@ -63,20 +63,8 @@ func (a *app) previewed(ctx context.Context, c *sdk.Client, p *sdk.Preview) erro
 		}
 		return a.printValue(map[string]any{"item": inJSON{p.Item}, "previews": shown, "materials": allInJSON(p.Materials), "entry": p.Receipt.Index})
 	}
-	a.printf("%s, %s\n\n", p.Item.GetName(), p.Item.GetDepartmentName())
-	t := newTable(a.out, "MATERIAL", "WHAT", "THE COPY WOULD SAY")
-	for i := range p.Shown {
-		said, err := show.plain(ctx, &p.Shown[i].Record)
-		if err != nil {
-			return err
-		}
-		for _, one := range said {
-			if err := t.row(p.Shown[i].Name, one.name, one.value); err != nil {
-				return err
-			}
-		}
-	}
-	if err := t.flush(); err != nil {
+	a.printf("%s, %s\n", p.Item.GetName(), p.Item.GetDepartmentName())
+	if err := a.shownTable(ctx, show, p); err != nil {
 		return err
 	}
 	if others := p.Others(); len(others) > 0 {
@@ -85,8 +73,27 @@ func (a *app) previewed(ctx context.Context, c *sdk.Client, p *sdk.Preview) erro
 			return err
 		}
 	}
+	if len(p.Shown) == 0 {
+		a.printf("\nnothing is held that could be shown; the ledger says so in entry %d\n", p.Receipt.Index)
+		return nil
+	}
 	a.printf("\n%d records are shown and may not be used yet; the ledger says so in entry %d\n", len(p.Shown), p.Receipt.Index)
 	return nil
+}
+
+// shownTable prints what the copies would say.
+func (a *app) shownTable(ctx context.Context, show *renderer, p *sdk.Preview) error {
+	var rows [][]string
+	for i := range p.Shown {
+		said, err := show.plain(ctx, &p.Shown[i].Record)
+		if err != nil {
+			return err
+		}
+		for _, one := range said {
+			rows = append(rows, []string{p.Shown[i].Name, one.name, one.value})
+		}
+	}
+	return a.section([]string{"MATERIAL", "WHAT", "THE COPY WOULD SAY"}, rows)
 }
 
 // plain gives what a record says, by the titles that the catalogue gives its fields.

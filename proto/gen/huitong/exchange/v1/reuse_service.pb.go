@@ -11,6 +11,7 @@ package exchangev1
 
 import (
 	v1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+	v11 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -234,7 +235,7 @@ type PreparedMaterial struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Code  string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// May be left out, or handed in later.
+	// May be left out, or handed in later: necessity says which.
 	Optional bool             `protobuf:"varint,3,opt,name=optional,proto3" json:"optional,omitempty"`
 	State    v1.MaterialState `protobuf:"varint,4,opt,name=state,proto3,enum=huitong.ledger.v1.MaterialState" json:"state,omitempty"`
 	// Which topic holds or would hold it, and who provides that.
@@ -256,7 +257,9 @@ type PreparedMaterial struct {
 	// The titles of what the copy would show.
 	Shows []string `protobuf:"bytes,14,rep,name=shows,proto3" json:"shows,omitempty"`
 	// A department disputes the record. It may be used nonetheless.
-	Disputed      bool `protobuf:"varint,15,opt,name=disputed,proto3" json:"disputed,omitempty"`
+	Disputed bool `protobuf:"varint,15,opt,name=disputed,proto3" json:"disputed,omitempty"`
+	// Whether it is required, may be left out, or may be handed in later.
+	Necessity     v11.Necessity `protobuf:"varint,16,opt,name=necessity,proto3,enum=huitong.records.v1.Necessity" json:"necessity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +397,13 @@ func (x *PreparedMaterial) GetDisputed() bool {
 		return x.Disputed
 	}
 	return false
+}
+
+func (x *PreparedMaterial) GetNecessity() v11.Necessity {
+	if x != nil {
+		return x.Necessity
+	}
+	return v11.Necessity(0)
 }
 
 type PreviewRequest struct {
@@ -1367,7 +1377,7 @@ var File_huitong_exchange_v1_reuse_service_proto protoreflect.FileDescriptor
 
 const file_huitong_exchange_v1_reuse_service_proto_rawDesc = "" +
 	"\n" +
-	"'huitong/exchange/v1/reuse_service.proto\x12\x13huitong.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a huitong/exchange/v1/record.proto\x1a\x1dhuitong/ledger/v1/entry.proto\x1a\x1fhuitong/ledger/v1/opening.proto\"{\n" +
+	"'huitong/exchange/v1/reuse_service.proto\x12\x13huitong.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a huitong/exchange/v1/record.proto\x1a\x1dhuitong/ledger/v1/entry.proto\x1a\x1fhuitong/ledger/v1/opening.proto\x1a%huitong/records/v1/service_item.proto\"{\n" +
 	"\x0ePrepareRequest\x123\n" +
 	"\x06acting\x18\x01 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\x124\n" +
 	"\asubject\x18\x02 \x01(\v2\x1a.huitong.ledger.v1.SubjectR\asubject\"\xfb\x01\n" +
@@ -1381,7 +1391,7 @@ const file_huitong_exchange_v1_reuse_service_proto_rawDesc = "" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12'\n" +
-	"\x0fdepartment_name\x18\x05 \x01(\tR\x0edepartmentName\"\xbc\x03\n" +
+	"\x0fdepartment_name\x18\x05 \x01(\tR\x0edepartmentName\"\xf9\x03\n" +
 	"\x10PreparedMaterial\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -1399,7 +1409,8 @@ const file_huitong_exchange_v1_reuse_service_proto_rawDesc = "" +
 	"\tnext_step\x18\f \x01(\tR\bnextStep\x12\x16\n" +
 	"\x06issuer\x18\r \x01(\tR\x06issuer\x12\x14\n" +
 	"\x05shows\x18\x0e \x03(\tR\x05shows\x12\x1a\n" +
-	"\bdisputed\x18\x0f \x01(\bR\bdisputed\"\x8f\x01\n" +
+	"\bdisputed\x18\x0f \x01(\bR\bdisputed\x12;\n" +
+	"\tnecessity\x18\x10 \x01(\x0e2\x1d.huitong.records.v1.NecessityR\tnecessity\"\x8f\x01\n" +
 	"\x0ePreviewRequest\x123\n" +
 	"\x06acting\x18\x01 \x01(\v2\x1b.huitong.exchange.v1.ActingR\x06acting\x124\n" +
 	"\asubject\x18\x02 \x01(\v2\x1a.huitong.ledger.v1.SubjectR\asubject\x12\x12\n" +
@@ -1525,9 +1536,10 @@ var file_huitong_exchange_v1_reuse_service_proto_goTypes = []any{
 	(*RangeProof)(nil),                 // 20: huitong.exchange.v1.RangeProof
 	(v1.MaterialState)(0),              // 21: huitong.ledger.v1.MaterialState
 	(*timestamppb.Timestamp)(nil),      // 22: google.protobuf.Timestamp
-	(*ReleasedRecord)(nil),             // 23: huitong.exchange.v1.ReleasedRecord
-	(*Publication)(nil),                // 24: huitong.exchange.v1.Publication
-	(*Violation)(nil),                  // 25: huitong.exchange.v1.Violation
+	(v11.Necessity)(0),                 // 23: huitong.records.v1.Necessity
+	(*ReleasedRecord)(nil),             // 24: huitong.exchange.v1.ReleasedRecord
+	(*Publication)(nil),                // 25: huitong.exchange.v1.Publication
+	(*Violation)(nil),                  // 26: huitong.exchange.v1.Violation
 }
 var file_huitong_exchange_v1_reuse_service_proto_depIdxs = []int32{
 	17, // 0: huitong.exchange.v1.PrepareRequest.acting:type_name -> huitong.exchange.v1.Acting
@@ -1538,52 +1550,53 @@ var file_huitong_exchange_v1_reuse_service_proto_depIdxs = []int32{
 	20, // 5: huitong.exchange.v1.PrepareResponse.proof:type_name -> huitong.exchange.v1.RangeProof
 	21, // 6: huitong.exchange.v1.PreparedMaterial.state:type_name -> huitong.ledger.v1.MaterialState
 	22, // 7: huitong.exchange.v1.PreparedMaterial.since:type_name -> google.protobuf.Timestamp
-	17, // 8: huitong.exchange.v1.PreviewRequest.acting:type_name -> huitong.exchange.v1.Acting
-	18, // 9: huitong.exchange.v1.PreviewRequest.subject:type_name -> huitong.ledger.v1.Subject
-	2,  // 10: huitong.exchange.v1.PreviewResponse.item:type_name -> huitong.exchange.v1.ItemVersion
-	3,  // 11: huitong.exchange.v1.PreviewResponse.materials:type_name -> huitong.exchange.v1.PreparedMaterial
-	6,  // 12: huitong.exchange.v1.PreviewResponse.previews:type_name -> huitong.exchange.v1.PreviewedMaterial
-	19, // 13: huitong.exchange.v1.PreviewResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	20, // 14: huitong.exchange.v1.PreviewResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	23, // 15: huitong.exchange.v1.PreviewedMaterial.record:type_name -> huitong.exchange.v1.ReleasedRecord
-	19, // 16: huitong.exchange.v1.PreviewedMaterial.receipt:type_name -> huitong.exchange.v1.Receipt
-	17, // 17: huitong.exchange.v1.CollectRequest.acting:type_name -> huitong.exchange.v1.Acting
-	18, // 18: huitong.exchange.v1.CollectRequest.subject:type_name -> huitong.ledger.v1.Subject
-	2,  // 19: huitong.exchange.v1.CollectResponse.item:type_name -> huitong.exchange.v1.ItemVersion
-	9,  // 20: huitong.exchange.v1.CollectResponse.copies:type_name -> huitong.exchange.v1.CollectedMaterial
-	3,  // 21: huitong.exchange.v1.CollectResponse.others:type_name -> huitong.exchange.v1.PreparedMaterial
-	19, // 22: huitong.exchange.v1.CollectResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	20, // 23: huitong.exchange.v1.CollectResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	22, // 24: huitong.exchange.v1.CollectResponse.usable_until:type_name -> google.protobuf.Timestamp
-	23, // 25: huitong.exchange.v1.CollectedMaterial.record:type_name -> huitong.exchange.v1.ReleasedRecord
-	19, // 26: huitong.exchange.v1.CollectedMaterial.receipt:type_name -> huitong.exchange.v1.Receipt
-	17, // 27: huitong.exchange.v1.SubmitRequest.acting:type_name -> huitong.exchange.v1.Acting
-	24, // 28: huitong.exchange.v1.SubmitRequest.material:type_name -> huitong.exchange.v1.Publication
-	19, // 29: huitong.exchange.v1.SubmitResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	20, // 30: huitong.exchange.v1.SubmitResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	25, // 31: huitong.exchange.v1.SubmitResponse.warnings:type_name -> huitong.exchange.v1.Violation
-	17, // 32: huitong.exchange.v1.ReportPapersRequest.acting:type_name -> huitong.exchange.v1.Acting
-	18, // 33: huitong.exchange.v1.ReportPapersRequest.subject:type_name -> huitong.ledger.v1.Subject
-	19, // 34: huitong.exchange.v1.ReportPapersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	20, // 35: huitong.exchange.v1.ReportPapersResponse.proof:type_name -> huitong.exchange.v1.RangeProof
-	16, // 36: huitong.exchange.v1.GetReuseStatisticsResponse.counts:type_name -> huitong.exchange.v1.ReuseCount
-	0,  // 37: huitong.exchange.v1.ReuseService.Prepare:input_type -> huitong.exchange.v1.PrepareRequest
-	4,  // 38: huitong.exchange.v1.ReuseService.Preview:input_type -> huitong.exchange.v1.PreviewRequest
-	7,  // 39: huitong.exchange.v1.ReuseService.Collect:input_type -> huitong.exchange.v1.CollectRequest
-	10, // 40: huitong.exchange.v1.ReuseService.Submit:input_type -> huitong.exchange.v1.SubmitRequest
-	12, // 41: huitong.exchange.v1.ReuseService.ReportPapers:input_type -> huitong.exchange.v1.ReportPapersRequest
-	14, // 42: huitong.exchange.v1.ReuseService.GetReuseStatistics:input_type -> huitong.exchange.v1.GetReuseStatisticsRequest
-	1,  // 43: huitong.exchange.v1.ReuseService.Prepare:output_type -> huitong.exchange.v1.PrepareResponse
-	5,  // 44: huitong.exchange.v1.ReuseService.Preview:output_type -> huitong.exchange.v1.PreviewResponse
-	8,  // 45: huitong.exchange.v1.ReuseService.Collect:output_type -> huitong.exchange.v1.CollectResponse
-	11, // 46: huitong.exchange.v1.ReuseService.Submit:output_type -> huitong.exchange.v1.SubmitResponse
-	13, // 47: huitong.exchange.v1.ReuseService.ReportPapers:output_type -> huitong.exchange.v1.ReportPapersResponse
-	15, // 48: huitong.exchange.v1.ReuseService.GetReuseStatistics:output_type -> huitong.exchange.v1.GetReuseStatisticsResponse
-	43, // [43:49] is the sub-list for method output_type
-	37, // [37:43] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	23, // 8: huitong.exchange.v1.PreparedMaterial.necessity:type_name -> huitong.records.v1.Necessity
+	17, // 9: huitong.exchange.v1.PreviewRequest.acting:type_name -> huitong.exchange.v1.Acting
+	18, // 10: huitong.exchange.v1.PreviewRequest.subject:type_name -> huitong.ledger.v1.Subject
+	2,  // 11: huitong.exchange.v1.PreviewResponse.item:type_name -> huitong.exchange.v1.ItemVersion
+	3,  // 12: huitong.exchange.v1.PreviewResponse.materials:type_name -> huitong.exchange.v1.PreparedMaterial
+	6,  // 13: huitong.exchange.v1.PreviewResponse.previews:type_name -> huitong.exchange.v1.PreviewedMaterial
+	19, // 14: huitong.exchange.v1.PreviewResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 15: huitong.exchange.v1.PreviewResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	24, // 16: huitong.exchange.v1.PreviewedMaterial.record:type_name -> huitong.exchange.v1.ReleasedRecord
+	19, // 17: huitong.exchange.v1.PreviewedMaterial.receipt:type_name -> huitong.exchange.v1.Receipt
+	17, // 18: huitong.exchange.v1.CollectRequest.acting:type_name -> huitong.exchange.v1.Acting
+	18, // 19: huitong.exchange.v1.CollectRequest.subject:type_name -> huitong.ledger.v1.Subject
+	2,  // 20: huitong.exchange.v1.CollectResponse.item:type_name -> huitong.exchange.v1.ItemVersion
+	9,  // 21: huitong.exchange.v1.CollectResponse.copies:type_name -> huitong.exchange.v1.CollectedMaterial
+	3,  // 22: huitong.exchange.v1.CollectResponse.others:type_name -> huitong.exchange.v1.PreparedMaterial
+	19, // 23: huitong.exchange.v1.CollectResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 24: huitong.exchange.v1.CollectResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	22, // 25: huitong.exchange.v1.CollectResponse.usable_until:type_name -> google.protobuf.Timestamp
+	24, // 26: huitong.exchange.v1.CollectedMaterial.record:type_name -> huitong.exchange.v1.ReleasedRecord
+	19, // 27: huitong.exchange.v1.CollectedMaterial.receipt:type_name -> huitong.exchange.v1.Receipt
+	17, // 28: huitong.exchange.v1.SubmitRequest.acting:type_name -> huitong.exchange.v1.Acting
+	25, // 29: huitong.exchange.v1.SubmitRequest.material:type_name -> huitong.exchange.v1.Publication
+	19, // 30: huitong.exchange.v1.SubmitResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 31: huitong.exchange.v1.SubmitResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	26, // 32: huitong.exchange.v1.SubmitResponse.warnings:type_name -> huitong.exchange.v1.Violation
+	17, // 33: huitong.exchange.v1.ReportPapersRequest.acting:type_name -> huitong.exchange.v1.Acting
+	18, // 34: huitong.exchange.v1.ReportPapersRequest.subject:type_name -> huitong.ledger.v1.Subject
+	19, // 35: huitong.exchange.v1.ReportPapersResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	20, // 36: huitong.exchange.v1.ReportPapersResponse.proof:type_name -> huitong.exchange.v1.RangeProof
+	16, // 37: huitong.exchange.v1.GetReuseStatisticsResponse.counts:type_name -> huitong.exchange.v1.ReuseCount
+	0,  // 38: huitong.exchange.v1.ReuseService.Prepare:input_type -> huitong.exchange.v1.PrepareRequest
+	4,  // 39: huitong.exchange.v1.ReuseService.Preview:input_type -> huitong.exchange.v1.PreviewRequest
+	7,  // 40: huitong.exchange.v1.ReuseService.Collect:input_type -> huitong.exchange.v1.CollectRequest
+	10, // 41: huitong.exchange.v1.ReuseService.Submit:input_type -> huitong.exchange.v1.SubmitRequest
+	12, // 42: huitong.exchange.v1.ReuseService.ReportPapers:input_type -> huitong.exchange.v1.ReportPapersRequest
+	14, // 43: huitong.exchange.v1.ReuseService.GetReuseStatistics:input_type -> huitong.exchange.v1.GetReuseStatisticsRequest
+	1,  // 44: huitong.exchange.v1.ReuseService.Prepare:output_type -> huitong.exchange.v1.PrepareResponse
+	5,  // 45: huitong.exchange.v1.ReuseService.Preview:output_type -> huitong.exchange.v1.PreviewResponse
+	8,  // 46: huitong.exchange.v1.ReuseService.Collect:output_type -> huitong.exchange.v1.CollectResponse
+	11, // 47: huitong.exchange.v1.ReuseService.Submit:output_type -> huitong.exchange.v1.SubmitResponse
+	13, // 48: huitong.exchange.v1.ReuseService.ReportPapers:output_type -> huitong.exchange.v1.ReportPapersResponse
+	15, // 49: huitong.exchange.v1.ReuseService.GetReuseStatistics:output_type -> huitong.exchange.v1.GetReuseStatisticsResponse
+	44, // [44:50] is the sub-list for method output_type
+	38, // [38:44] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_huitong_exchange_v1_reuse_service_proto_init() }
