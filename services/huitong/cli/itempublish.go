@@ -74,8 +74,7 @@ func (a *app) publishItem(ctx context.Context, c *sdk.Client, p *sdk.Publisher, 
 		return err
 	}
 	if err == nil && present.Topic == topic && proto.Equal(present.Item, item) {
-		a.printf("%s %s stands already\n", item.ImplementationCode, item.Name)
-		return nil
+		return a.itemPublished(item, len(present.Documents), present.Index, true)
 	}
 	documents, err := c.UploadItemDocuments(ctx, item, files)
 	if err != nil {
@@ -85,9 +84,18 @@ func (a *app) publishItem(ctx context.Context, c *sdk.Client, p *sdk.Publisher, 
 	if err != nil {
 		return err
 	}
-	if a.json() {
-		return a.printValue(map[string]any{"code": item.ImplementationCode, "documents": len(documents), "index": receipt.Index})
+	return a.itemPublished(item, len(documents), receipt.Index, false)
+}
+
+// itemPublished tells in which entry an item stands, by this run or an earlier one.
+func (a *app) itemPublished(item *recordsv1.ServiceItem, documents int, index uint64, unchanged bool) error {
+	switch {
+	case a.json():
+		return a.printValue(map[string]any{"code": item.ImplementationCode, "documents": documents, "index": index, "unchanged": unchanged})
+	case unchanged:
+		a.printf("%s %s stands already\n", item.ImplementationCode, item.Name)
+	default:
+		a.printf("%s %s is published with %d documents (ledger entry %d)\n", item.ImplementationCode, item.Name, documents, index)
 	}
-	a.printf("%s %s is published with %d documents (ledger entry %d)\n", item.ImplementationCode, item.Name, len(documents), receipt.Index)
 	return nil
 }
