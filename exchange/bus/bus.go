@@ -27,6 +27,9 @@ import (
 const (
 	DefaultRetention = 7 * 24 * time.Hour
 	DefaultMaxBytes  = 64 << 30
+	// DefaultExternalBytes is for an external NATS, which sets as much aside of
+	// what it may store.
+	DefaultExternalBytes = 8 << 30
 )
 
 // Config is what a bus needs.
@@ -72,6 +75,9 @@ func Open(c Config) *Bus {
 	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = DefaultMaxBytes
+		if c.URL != "" {
+			c.MaxBytes = DefaultExternalBytes
+		}
 	}
 	c.Replicas = max(c.Replicas, 1)
 	if c.Log == nil {

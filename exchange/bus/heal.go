@@ -43,6 +43,9 @@ func (p *partition) heal(ctx context.Context, js jetstream.JetStream) (next uint
 	if err := p.ours(info); err != nil {
 		return 0, err
 	}
+	if err := p.adjust(ctx, js, info.Config); err != nil {
+		return 0, err
+	}
 	if p.damaged.Load() {
 		err = errDamaged
 	} else if next, err = p.verify(ctx, stream, info); err == nil {
@@ -80,18 +83,52 @@ func (p *partition) create(ctx context.Context, js jetstream.JetStream, incarnat
 		Name: p.name(), Subjects: []string{p.prefix() + ">"},
 		Description: "a copy of the exchange's journal; written by its relay only",
 		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
-		MaxAge: p.bus.Retention, MaxBytes: p.bus.MaxBytes, Replicas: p.bus.Replicas,
 		FirstSeq: first, DenyDelete: false, AllowDirect: true,
 		Metadata: map[string]string{
 			metaOrigin: p.bus.Journal.Head().Origin, metaIncarnation: strconv.Itoa(incarnation),
 		},
 	}
+	p.limit(&config)
 	stream, err := js.CreateStream(ctx, config)
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", p.name(), err)
+		return 0, p.refused(err)
 	}
 	p.stream.Store(&streamAt{stream: stream, first: first})
 	return next, nil
+}
+
+// limit sets the limits that the settings give.
+func (p *partition) limit(c *jetstream.StreamConfig) {
+	c.MaxAge, c.MaxBytes, c.Replicas = p.bus.Retention, p.bus.MaxBytes, p.bus.Replicas
+}
+
+// adjust gives a stream of before the limits of now.
+func (p *partition) adjust(ctx context.Context, js jetstream.JetStream, was jetstream.StreamConfig) error {
+	now := was
+	if p.limit(&now); now.MaxAge == was.MaxAge && now.MaxBytes == was.MaxBytes && now.Replicas == was.Replicas {
+		return nil
+	}
+	if _, err := js.UpdateStream(ctx, now); err != nil {
+		return p.refused(err)
+	}
+	return nil
+}
+
+// JetStream's codes for a stream that it has no room for: on the server, in the
+// account.
+const (
+	noStorage        jetstream.ErrorCode = 10047
+	noAccountStorage jetstream.ErrorCode = 10002
+)
+
+// refused says what to do about a stream that JetStream does not make.
+func (p *partition) refused(err error) error {
+	var api *jetstream.APIError
+	if errors.As(err, &api) && (api.ErrorCode == noStorage || api.ErrorCode == noAccountStorage) {
+		return fmt.Errorf("stream %s: NATS cannot set %d MiB aside for it; give NATS more (max_file_store) or the stream less (huitong serve --stream-bytes): %w",
+			p.name(), p.bus.MaxBytes>>20, err)
+	}
+	return fmt.Errorf("stream %s: %w", p.name(), err)
 }
 
 // beginning gives the sequence and the ledger index of the first record of the

@@ -28,6 +28,9 @@ type partition struct {
 	damaged atomic.Bool
 	// previous is the last sequence of each topic in the stream.
 	previous map[string]uint64
+	// warned is the last trouble that was logged, and when.
+	warned   string
+	warnedAt time.Time
 }
 
 // streamAt is a good stream and the connection it is reached by.
@@ -72,11 +75,20 @@ func (p *partition) run(ctx context.Context, js jetstream.JetStream) {
 		}
 		p.stream.Store(nil)
 		if err != nil && ctx.Err() == nil {
-			p.bus.Log.Warn("relay", "partition", p.number, "error", err)
+			p.warn(err)
 		}
 		if !pause(ctx, retryDelay) {
 			return
 		}
+	}
+}
+
+// warn logs what stops the relay: at once where it is something new, and once a
+// minute where it goes on. Until it is mended readers read the journal.
+func (p *partition) warn(err error) {
+	if text := err.Error(); text != p.warned || time.Since(p.warnedAt) >= time.Minute {
+		p.warned, p.warnedAt = text, time.Now()
+		p.bus.Log.Warn("relay", "partition", p.number, "error", err)
 	}
 }
 

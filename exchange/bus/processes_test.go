@@ -21,12 +21,15 @@ type external struct {
 	t      *testing.T
 	dir    string
 	port   int
+	room   int64 // bytes that it may store
 	server *server.Server
 }
 
-func newExternal(t *testing.T) *external {
+func newExternal(t *testing.T) *external { return newExternalWith(t, 1<<40) }
+
+func newExternalWith(t *testing.T, room int64) *external {
 	t.Helper()
-	e := &external{t: t, dir: t.TempDir(), port: server.RANDOM_PORT}
+	e := &external{t: t, dir: t.TempDir(), port: server.RANDOM_PORT, room: room}
 	e.start()
 	u, err := url.Parse(e.server.ClientURL())
 	must(t, err)
@@ -40,7 +43,7 @@ func (e *external) start() {
 	e.t.Helper()
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: e.port, JetStream: true, StoreDir: e.dir, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
-		JetStreamMaxStore: 1 << 40, JetStreamMaxMemory: 64 << 20,
+		JetStreamMaxStore: e.room, JetStreamMaxMemory: 64 << 20,
 	})
 	must(e.t, err)
 	go s.Start()

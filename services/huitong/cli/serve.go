@@ -52,6 +52,7 @@ second one stops it at once. What was acknowledged is on disk either way.`,
 	fs.IntVar(&n.Replicas, "replicas", 1, "replicas of each stream in an external NATS")
 	fs.StringVar(&n.Instance, "instance", "", "name of this process among those that share the database; made up if not given")
 	fs.DurationVar(&n.Retention, "retention", 7*24*time.Hour, "how long JetStream keeps records; older ones are read from the journal")
+	fs.Int64Var(&n.StreamBytes, "stream-bytes", 0, "most bytes that JetStream keeps of a partition, which an external NATS sets aside; older records are read from the journal (default 64 GiB, and 8 GiB in an external NATS)")
 	fs.StringVar(&n.Erasures, "erasures", "", "after a restore: a list of erasures that was kept elsewhere; what it has is erased again")
 	fs.IntVar(&n.MaxRecordBytes, "max-record-bytes", 256<<10, "largest record")
 	fs.IntVar(&n.MaxCallRecords, "max-call-records", 1000, "most records of one call")

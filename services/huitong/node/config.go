@@ -41,6 +41,9 @@ type Config struct {
 	// Retention is how long JetStream keeps records; older ones are read from
 	// the journal.
 	Retention time.Duration
+	// StreamBytes is how much JetStream keeps of a partition; 0 for the bus's own
+	// choice.
+	StreamBytes int64
 	// MaxRecordBytes, MaxCallBytes and MaxCallRecords bound what is published.
 	MaxRecordBytes int
 	MaxCallBytes   int

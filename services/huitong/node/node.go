@@ -195,7 +195,7 @@ func (n *Node) openCorrections(ctx context.Context) (err error) {
 
 func (n *Node) openBus() {
 	n.Bus = bus.Open(bus.Config{
-		URL: n.NATS, Dir: filepath.Join(n.Dir, "jetstream"), Replicas: n.Replicas, Retention: n.Retention,
+		URL: n.NATS, Dir: filepath.Join(n.Dir, "jetstream"), Replicas: n.Replicas, Retention: n.Retention, MaxBytes: n.StreamBytes,
 		Journal: n.Journal, DB: n.DB, Instance: n.Instance, Log: n.Log,
 	})
 	n.closing(func(context.Context) error { n.Bus.Close(); return nil })
