@@ -135,6 +135,9 @@ func TestAGuardianConsentsForAChild(t *testing.T) {
 	w.wantStanding(access.ConsentGiven, child)
 	w.clock.Ahead += day
 	w.wantStanding(access.ConsentExpired, child)
+	raw = w.consent(child, under(r))
+	_, err = w.consents.Give(t.Context(), w.civil.Caller, &accessv1.GiveConsentRequest{Artefact: raw, Proof: byToken(w.token(wang, raw))})
+	wantRule(t, err, fault.Denied, "consent.representation.expired")
 	w.clock.Ahead = 0
 	must(t, w.end(r))
 	w.wantStanding(access.ConsentRevoked, child)
@@ -166,7 +169,6 @@ func TestHowFarARepresentativeActs(t *testing.T) {
 	wantRule(t, give(wang, li, narrow, func(m *accessv1.Consent) { m.Topics[0].Topic = "others" }), fault.Denied, "consent.representation.scope")
 	wantRule(t, give(wang, li, narrow, func(m *accessv1.Consent) { m.ServiceItems = append(m.ServiceItems, "more") }), fault.Denied, "consent.representation.scope")
 	wantRule(t, give(li, li, narrow), fault.Denied, "consent.representation.principal")
-	wantRule(t, give(li, li, w.record(w.representation(li, wang, guardian))), fault.Denied, "consent.representation.expired") // li is grown up
 	wantRule(t, give(child, wang, w.record(w.representation(child, wang, agent))), fault.Denied, "consent.representation.guardian")
 	later := w.record(w.representation(wang, li, agent, func(m *accessv1.Representation) { m.ValidFrom = w.day(2) }))
 	wantRule(t, give(wang, li, later), fault.Denied, "consent.representation.expired")
@@ -190,6 +192,7 @@ func TestRepresentationsThatCannotBe(t *testing.T) {
 		"no kind":                 {set(0, func(*accessv1.Representation) {}), "representation.kind", fault.Invalid},
 		"legal for a person":      {set(legal, func(*accessv1.Representation) {}), "representation.kind", fault.Invalid},
 		"guardian of a company":   {w.representation(company, li, guardian), "representation.kind", fault.Invalid},
+		"guardian of a grown-up":  {w.representation(wang, li, guardian), "representation.grown_up", fault.Invalid},
 		"an agent for incapacity": {set(agent, func(m *accessv1.Representation) { m.Incapacity = true }), "representation.incapacity", fault.Invalid},
 		"of itself":               {w.representation(wang, wang, agent), "representation.self", fault.Invalid},
 		"no proof":                {set(agent, func(m *accessv1.Representation) { m.Proof = nil }), "representation.proof", fault.Invalid},

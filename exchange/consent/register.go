@@ -68,6 +68,8 @@ func (g *registering) check(ctx context.Context) error {
 		return refused("ledger", "the representation is for another exchange")
 	case r.until < c.today():
 		return refused("representation.expired", "the representation's last day has passed")
+	case r.Kind == accessv1.RepresentationKind_REPRESENTATION_KIND_GUARDIAN && !r.Incapacity && !underage(r.Principal, max(r.from, c.today())):
+		return fault.Field("representation.principal", "representation.grown_up", "acts for itself by then; say that it is without capacity, and on what proof, or that an agent acts for it")
 	}
 	for _, t := range r.Topics {
 		if _, err := c.Catalogue.Topic(t); err != nil {
