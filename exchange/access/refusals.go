@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -79,10 +81,33 @@ func NewRefusals(c RefusalsConfig) *Refusals {
 	return r
 }
 
+// Worth says whether a refusal of a kind is an entry: whoever asked could have asked
+// otherwise. That the exchange could not answer is no refusal, nor is that it was
+// asked too often; and strangers could fill the ledger.
+func Worth(kind fault.Kind) bool {
+	switch kind {
+	case fault.Denied, fault.Invalid, fault.NotFound, fault.AlreadyExists, fault.Conflict, fault.TooLarge, fault.Lapsed:
+		return true
+	}
+	return false
+}
+
+type noteKey struct{}
+
+// Noting gives a context in which Refuse notes that it was asked, and what tells
+// whether it was: so that what refuses and who hands the refusal on make one entry.
+func Noting(ctx context.Context) (noting context.Context, noted func() bool) {
+	note := &atomic.Bool{}
+	return context.WithValue(ctx, noteKey{}, note), note.Load
+}
+
 // Refuse commits or counts a refusal. When it returns nil the refusal is in the
 // ledger, or will be counted in the entry that ends its window; on an error it
 // could not be written.
 func (r *Refusals) Refuse(ctx context.Context, req Request, d Decision) error {
+	if note, ok := ctx.Value(noteKey{}).(*atomic.Bool); ok {
+		note.Store(true)
+	}
 	key := refusalKey{req.Caller.System, d.Topic, d.Rule}
 	r.mu.Lock()
 	w := r.open[key]

@@ -3,8 +3,8 @@
 // opening, and brings what is good to the journal.
 //
 // Each record is accepted or refused alone. Nothing is written for a record that
-// is refused, except that a denial is an entry, and so is the refusal of one that a
-// closer check finds wrong, such as a service item that names no topic.
+// is refused but the entry that says so, by its rule; refusals of one topic by one
+// rule are counted into one entry a minute.
 package intake
 
 import (
@@ -88,6 +88,8 @@ type Intake struct {
 // Pending is a call on its way.
 type Pending struct {
 	in       *Intake
+	caller   *identity.Caller
+	topics   []string // of the journal's records
 	response *exchangev1.PublishResponse
 	places   []int // of the journal's records among the call's
 	wait     *journal.Pending
@@ -112,7 +114,7 @@ func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *excha
 // caller is nil. with goes with each of its records.
 func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest, with journal.With) (*Pending, error) {
 	if err := in.checkCall(req); err != nil {
-		return nil, err
+		return nil, in.refused(ctx, caller, nil, err)
 	}
 	c := &check{in: in, caller: caller, request: req, results: make([]*exchangev1.PublicationResult, len(req.Records))}
 	call := &journal.Publish{
@@ -121,7 +123,7 @@ func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *excha
 	if caller != nil {
 		call.Actor, call.Certificate = caller.System, caller.Fingerprint[:]
 	}
-	p := &Pending{in: in, response: &exchangev1.PublishResponse{Results: c.results}}
+	p := &Pending{in: in, caller: caller, response: &exchangev1.PublishResponse{Results: c.results}}
 	if err := c.run(ctx, call, p); err != nil {
 		return nil, err
 	}
@@ -158,7 +160,8 @@ func (p *Pending) Wait(ctx context.Context) (*exchangev1.PublishResponse, error)
 	for i, o := range commit.Records {
 		result := p.response.Results[p.places[i]]
 		if o.Err != nil {
-			result.Outcome = &exchangev1.PublicationResult_Problem{Problem: Problem(o.Err)}
+			topic, _ := p.in.Topics.Topic(p.topics[i])
+			result.Outcome = &exchangev1.PublicationResult_Problem{Problem: Problem(p.in.refused(ctx, p.caller, topic, o.Err))}
 			continue
 		}
 		if o.Leaf == nil {
@@ -208,9 +211,6 @@ func (c *check) run(ctx context.Context, call *journal.Publish, p *Pending) erro
 	for i, publication := range c.request.Records {
 		c.results[i] = &exchangev1.PublicationResult{}
 		record, err := c.record(ctx, publication, c.results[i])
-		if err == nil && len(publication.Statement) != 0 && string(publication.Statement) != string(record.Statement[:]) {
-			err = fault.Field("statement", "statement.mismatch", "is not the hash of what the record states")
-		}
 		if err != nil {
 			if fault.KindOf(err) == fault.Internal || errors.Is(err, context.Canceled) {
 				return err
@@ -227,9 +227,23 @@ func (c *check) run(ctx context.Context, call *journal.Publish, p *Pending) erro
 		record.Position = uint32(i)
 		statements[i] = record.Statement
 		call.Records = append(call.Records, record)
-		p.places = append(p.places, i)
+		p.places, p.topics = append(p.places, i), append(p.topics, publication.Topic)
 	}
-	return c.signature(statements)
+	if err := c.signature(statements); err != nil {
+		return c.in.refused(ctx, c.caller, c.only(), err)
+	}
+	return nil
+}
+
+// only gives the topic of a call on one topic.
+func (c *check) only() (topic *catalog.Topic) {
+	for _, t := range c.topics {
+		if topic != nil {
+			return nil
+		}
+		topic = t.topic
+	}
+	return topic
 }
 
 // signature checks the caller's signature over all statements of the call.

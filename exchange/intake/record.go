@@ -43,6 +43,7 @@ func (c *check) topic(ctx context.Context, name string) *topicCheck {
 		c.topics[name] = t
 	}
 	if t.topic, t.err = c.in.Topics.Topic(name); t.err != nil {
+		t.err = c.in.refused(ctx, c.caller, nil, t.err)
 		return t
 	}
 	if c.caller == nil {
@@ -61,15 +62,18 @@ func (c *check) topic(ctx context.Context, name string) *topicCheck {
 	return t
 }
 
-// refused commits the entry of what a closer check refused: the record is well made,
-// and says what is not so.
-func (c *check) refused(ctx context.Context, t *catalog.Topic, refusal error) error {
-	if fault.KindOf(refusal) != fault.Invalid || c.caller == nil {
+// refused commits the entry of a refusal and gives the refusal, or why it could not
+// be committed. What the exchange publishes itself is refused without one.
+func (in *Intake) refused(ctx context.Context, caller *identity.Caller, t *catalog.Topic, refusal error) error {
+	if caller == nil || !access.Worth(fault.KindOf(refusal)) {
 		return refusal
 	}
-	request := access.Request{Caller: c.caller, Action: access.Publish, Topic: t.Name}
-	d := access.Decision{Kind: fault.Invalid, Rule: fault.RuleOf(refusal), Topic: t.Name, Provider: t.Provider}
-	if err := c.in.Refusals.Refuse(ctx, request, d); err != nil {
+	request := access.Request{Caller: caller, Action: access.Publish}
+	d := access.Decision{Kind: fault.KindOf(refusal), Rule: fault.RuleOf(refusal)}
+	if t != nil && t.KnownTo(caller) {
+		request.Topic, d.Topic, d.Provider = t.Name, t.Name, t.Provider
+	}
+	if err := in.Refusals.Refuse(ctx, request, d); err != nil {
 		return err
 	}
 	return refusal
@@ -94,6 +98,18 @@ func (c *check) record(ctx context.Context, p *exchangev1.Publication, result *e
 	if t.err != nil {
 		return nil, t.err
 	}
+	r, err := c.prepared(ctx, p, t, result)
+	if err == nil && len(p.Statement) != 0 && string(p.Statement) != string(r.Statement[:]) {
+		err = fault.Field("statement", "statement.mismatch", "is not the hash of what the record states")
+	}
+	if err != nil {
+		return nil, c.in.refused(ctx, c.caller, t.topic, err)
+	}
+	return r, nil
+}
+
+// prepared checks a publication on a topic of the caller's, and prepares it.
+func (c *check) prepared(ctx context.Context, p *exchangev1.Publication, t *topicCheck, result *exchangev1.PublicationResult) (*journal.Record, error) {
 	if err := c.envelope(p, t.topic); err != nil {
 		return nil, err
 	}
@@ -112,7 +128,7 @@ func (c *check) record(ctx context.Context, p *exchangev1.Publication, result *e
 			err = c.documents(ctx, p, r, opening)
 		}
 		if closer := c.in.Checks[leaf.Contract]; err == nil && closer != nil {
-			err = c.refused(ctx, t.topic, closer.Check(opening.Payload, opening.Documents))
+			err = closer.Check(opening.Payload, opening.Documents)
 		}
 	} else {
 		opening.Key = p.Key

@@ -93,25 +93,17 @@ func (s *Server) refused(ctx context.Context, caller *identity.Caller, action ac
 	return err
 }
 
-// enters says whether a refusal is entered here. What is denied is, in catalogue
-// and access; the exchange and ledger services enter their own. Where a permission
-// is asked for, given or ended, so is every other refusal: terms that cannot be
-// agreed and days that have passed are worth as much to an auditor.
+// enters says whether a refusal by a handler is an entry, if it made none itself:
+// all that is denied, and whatever else stops somebody who would change or use
+// something. Who looked for what is not there changed nothing.
 func enters(method string, kind fault.Kind) bool {
-	permission := strings.HasPrefix(method, "/huitong.access.")
-	switch kind {
-	case fault.Denied:
-		return permission || strings.HasPrefix(method, "/huitong.catalogue.")
-	case fault.Invalid, fault.NotFound, fault.AlreadyExists, fault.Conflict, fault.TooLarge, fault.Lapsed:
-		return permission && !reads(method)
-	}
-	return false
+	return kind == fault.Denied || access.Worth(kind) && !reads(method)
 }
 
-// reads says whether a method of access only tells what there is.
+// reads says whether a method only tells what there is.
 func reads(method string) bool {
 	name := method[strings.LastIndexByte(method, '/')+1:]
-	return strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || name == "AllowedTopics"
+	return strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || name == "AllowedTopics" || name == "Progress"
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
@@ -129,8 +121,9 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err = theCodec.broken(req); err != nil {
 		return nil, err
 	}
-	answer, err = handler(context.WithValue(ctx, callerKey{}, caller), req)
-	if err != nil && enters(info.FullMethod, fault.KindOf(err)) {
+	noting, entered := access.Noting(context.WithValue(ctx, callerKey{}, caller))
+	answer, err = handler(noting, req)
+	if err != nil && caller != nil && !entered() && enters(info.FullMethod, fault.KindOf(err)) {
 		err = s.refused(ctx, caller, access.Manage, err)
 	}
 	return answer, err

@@ -146,8 +146,8 @@ func TestWhatIsWrongIsNamedByItsPlace(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, not %s", err, c.want)
 			}
-			if now := x.Node.Journal.Head().Size; now != size {
-				t.Errorf("%d entries were made", now-size)
+			if now := x.Node.Journal.Head().Size; now > size+1 {
+				t.Errorf("%d entries were made, not that of the refusal alone", now-size)
 			}
 		})
 	}

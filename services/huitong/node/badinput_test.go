@@ -94,7 +94,7 @@ func wire(m proto.Message, more ...byte) []byte {
 
 // TestOneBadRecord sends each bad record between two good ones: it is refused
 // with kind, rule and field, the good ones are committed, and nothing else is
-// written but the entry of a denial.
+// written but the entry of the refusal: the first of its topic and rule.
 func TestOneBadRecord(t *testing.T) {
 	x := nodetest.Start(t)
 	civil := x.Join(t, sample.CivilAffairs, "registry")
@@ -105,46 +105,46 @@ func TestOneBadRecord(t *testing.T) {
 	city := sample.NewCity(4, 60)
 	marriage, person, certificate := city.Marriages()[0], city.Persons()[0], city.Certificates()[0]
 	household := city.Households()[0]
+	entered := map[string]bool{}
 	for _, c := range []struct {
-		name    string
-		record  *exchangev1.Publication
-		kind    fault.Kind
-		rule    string
-		field   string
-		entries uint64
+		name   string
+		record *exchangev1.Publication
+		kind   fault.Kind
+		rule   string
+		field  string
 	}{
-		{"unknown topic", put("nothing", marriage), fault.NotFound, "topic.unknown", "", 0},
-		{"no topic", put("", marriage), fault.NotFound, "topic.unknown", "", 0},
-		{"another department's topic", put("property", city.Properties()[0]), fault.Denied, "topic.owner", "", 1},
-		{"another department's topic, again", put("property", city.Properties()[0]), fault.Denied, "topic.owner", "", 0},
-		{"no content", put("marriage", nil), fault.Invalid, "content.required", "content", 0},
-		{"another contract's content", put("marriage", city.Properties()[0]), fault.Invalid, "malformed", "state", 0},
-		{"unknown contract version", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.ContractVersion = 9 }), fault.Invalid, "contract.version", "contract_version", 0},
-		{"unknown field number", put("marriage", wire(marriage, protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1)...)), fault.Invalid, "unknown_field", "#99", 0},
-		{"wrong wire type", put("marriage", wire(marriage, protowire.AppendVarint(protowire.AppendTag(nil, 10, protowire.VarintType), 1)...)), fault.Invalid, "malformed", "ended_date", 0},
-		{"truncated protobuf", put("marriage", wire(marriage)[:40]), fault.Invalid, "malformed", "party_a_number", 0},
-		{"not protobuf", put("marriage", []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")), fault.Invalid, "malformed", "", 0},
-		{"broken UTF-8", put("marriage", wire(change(marriage, func(m *recordsv1.Marriage) { m.PartyAName = "" }), protowire.AppendBytes(protowire.AppendTag(nil, 5, protowire.BytesType), []byte{0xff, 0xfe})...)), fault.Invalid, "utf8", "party_a_name", 0},
-		{"not JSON", put("marriage", "{"), fault.Invalid, "json.syntax", "", 0},
-		{"unknown JSON name", put("marriage", `{"certificateNumber": "J1", "shoeSize": 44}`), fault.Invalid, "unknown_field", "shoeSize", 0},
-		{"too large", put("household", change(household, func(m *recordsv1.Household) { m.Address = strings.Repeat("长", 100_000) })), fault.TooLarge, "record.bytes", "content", 0},
-		{"wrong check digit", put("marriage", change(marriage, func(m *recordsv1.Marriage) { m.PartyANumber = "999999199001010017" })), fault.Invalid, "identifier.resident_id", "party_a_number", 0},
-		{"wrong check digit within a list", put("household", change(household, func(m *recordsv1.Household) { m.Members[1].IdNumber = "999999199001010017" })), fault.Invalid, "identifier.resident_id", "members[1].id_number", 0},
-		{"wrong credit code", put("marriage", change(marriage, func(m *recordsv1.Marriage) { m.RegistrarCode = "11999900MB00000279" })), fault.Invalid, "identifier.credit_code", "registrar_code", 0},
-		{"validity ends before it begins", put("certificate", change(certificate, func(m *recordsv1.Certificate) { m.ValidUntil = "2020-01-01" })), fault.Invalid, "validity.order", "valid_until", 0},
-		{"no such day", put("certificate", change(certificate, func(m *recordsv1.Certificate) { m.ValidUntil = "2025-02-29" })), fault.Invalid, "date", "valid_until", 0},
-		{"wrong subject type", put("person", change(person, func(m *recordsv1.Person) { m.IdType = "777" })), fault.Invalid, "subject.type", "id_number", 0},
-		{"empty key", put("marriage", change(marriage, func(m *recordsv1.Marriage) { m.CertificateNumber = "" })), fault.Invalid, "string.min_len", "certificate_number", 0},
-		{"revoke without key", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Reason: "r"}, fault.Invalid, "key.required", "key", 0},
-		{"revoke without reason", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: "k"}, fault.Invalid, "reason.required", "reason", 0},
-		{"revoke what is not there", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: "k", Reason: "r"}, fault.NotFound, "record.unknown", "", 0},
-		{"unknown operation", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.Operation = 77 }), fault.Invalid, "operation.unknown", "operation", 0},
-		{"a time before the calendar", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.EffectiveAt = &timestamppb.Timestamp{Seconds: -1 << 40} }), fault.Invalid, "effective_at.range", "effective_at", 0},
-		{"a time far ahead", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.EffectiveAt = &timestamppb.Timestamp{Seconds: 1 << 35} }), fault.Invalid, "effective_at.range", "effective_at", 0},
-		{"nanoseconds out of range", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.EffectiveAt = &timestamppb.Timestamp{Nanos: -5} }), fault.Invalid, "effective_at.range", "effective_at", 0},
-		{"short idempotency key", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.IdempotencyKey = []byte("short") }), fault.Invalid, "idempotency_key.size", "idempotency_key", 0},
-		{"short secret", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.Secret = []byte("short") }), fault.Invalid, "secret.size", "secret", 0},
-		{"a precondition that does not hold", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.IfIndexPlusOne = 7 }), fault.Conflict, "if_index", "", 0},
+		{"unknown topic", put("nothing", marriage), fault.NotFound, "topic.unknown", ""},
+		{"no topic", put("", marriage), fault.NotFound, "topic.unknown", ""},
+		{"another department's topic", put("property", city.Properties()[0]), fault.Denied, "topic.owner", ""},
+		{"another department's topic, again", put("property", city.Properties()[0]), fault.Denied, "topic.owner", ""},
+		{"no content", put("marriage", nil), fault.Invalid, "content.required", "content"},
+		{"another contract's content", put("marriage", city.Properties()[0]), fault.Invalid, "malformed", "state"},
+		{"unknown contract version", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.ContractVersion = 9 }), fault.Invalid, "contract.version", "contract_version"},
+		{"unknown field number", put("marriage", wire(marriage, protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1)...)), fault.Invalid, "unknown_field", "#99"},
+		{"wrong wire type", put("marriage", wire(marriage, protowire.AppendVarint(protowire.AppendTag(nil, 10, protowire.VarintType), 1)...)), fault.Invalid, "malformed", "ended_date"},
+		{"truncated protobuf", put("marriage", wire(marriage)[:40]), fault.Invalid, "malformed", "party_a_number"},
+		{"not protobuf", put("marriage", []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")), fault.Invalid, "malformed", ""},
+		{"broken UTF-8", put("marriage", wire(change(marriage, func(m *recordsv1.Marriage) { m.PartyAName = "" }), protowire.AppendBytes(protowire.AppendTag(nil, 5, protowire.BytesType), []byte{0xff, 0xfe})...)), fault.Invalid, "utf8", "party_a_name"},
+		{"not JSON", put("marriage", "{"), fault.Invalid, "json.syntax", ""},
+		{"unknown JSON name", put("marriage", `{"certificateNumber": "J1", "shoeSize": 44}`), fault.Invalid, "unknown_field", "shoeSize"},
+		{"too large", put("household", change(household, func(m *recordsv1.Household) { m.Address = strings.Repeat("长", 100_000) })), fault.TooLarge, "record.bytes", "content"},
+		{"wrong check digit", put("marriage", change(marriage, func(m *recordsv1.Marriage) { m.PartyANumber = "999999199001010017" })), fault.Invalid, "identifier.resident_id", "party_a_number"},
+		{"wrong check digit within a list", put("household", change(household, func(m *recordsv1.Household) { m.Members[1].IdNumber = "999999199001010017" })), fault.Invalid, "identifier.resident_id", "members[1].id_number"},
+		{"wrong credit code", put("marriage", change(marriage, func(m *recordsv1.Marriage) { m.RegistrarCode = "11999900MB00000279" })), fault.Invalid, "identifier.credit_code", "registrar_code"},
+		{"validity ends before it begins", put("certificate", change(certificate, func(m *recordsv1.Certificate) { m.ValidUntil = "2020-01-01" })), fault.Invalid, "validity.order", "valid_until"},
+		{"no such day", put("certificate", change(certificate, func(m *recordsv1.Certificate) { m.ValidUntil = "2025-02-29" })), fault.Invalid, "date", "valid_until"},
+		{"wrong subject type", put("person", change(person, func(m *recordsv1.Person) { m.IdType = "777" })), fault.Invalid, "subject.type", "id_number"},
+		{"empty key", put("marriage", change(marriage, func(m *recordsv1.Marriage) { m.CertificateNumber = "" })), fault.Invalid, "string.min_len", "certificate_number"},
+		{"revoke without key", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Reason: "r"}, fault.Invalid, "key.required", "key"},
+		{"revoke without reason", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: "k"}, fault.Invalid, "reason.required", "reason"},
+		{"revoke what is not there", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: "k", Reason: "r"}, fault.NotFound, "record.unknown", ""},
+		{"unknown operation", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.Operation = 77 }), fault.Invalid, "operation.unknown", "operation"},
+		{"a time before the calendar", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.EffectiveAt = &timestamppb.Timestamp{Seconds: -1 << 40} }), fault.Invalid, "effective_at.range", "effective_at"},
+		{"a time far ahead", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.EffectiveAt = &timestamppb.Timestamp{Seconds: 1 << 35} }), fault.Invalid, "effective_at.range", "effective_at"},
+		{"nanoseconds out of range", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.EffectiveAt = &timestamppb.Timestamp{Nanos: -5} }), fault.Invalid, "effective_at.range", "effective_at"},
+		{"short idempotency key", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.IdempotencyKey = []byte("short") }), fault.Invalid, "idempotency_key.size", "idempotency_key"},
+		{"short secret", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.Secret = []byte("short") }), fault.Invalid, "secret.size", "secret"},
+		{"a precondition that does not hold", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.IfIndexPlusOne = 7 }), fault.Conflict, "if_index", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			good := []*recordsv1.Marriage{city.Marriages()[1], city.Marriages()[2]}
@@ -158,8 +158,20 @@ func TestOneBadRecord(t *testing.T) {
 			if answer.Results[0].GetReceipt() == nil || answer.Results[2].GetReceipt() == nil {
 				t.Errorf("a good record beside it: %v, %v", answer.Results[0].GetProblem(), answer.Results[2].GetProblem())
 			}
-			if added := x.Node.Journal.Head().Size - before; added != 2+c.entries {
-				t.Errorf("%d entries, not %d", added, 2+c.entries)
+			want := []string{"publish " + c.record.Topic + " " + c.rule}
+			if c.rule == "topic.unknown" {
+				want = []string{"publish topic.unknown"}
+			}
+			if entered[want[0]] {
+				want = nil
+			} else {
+				entered[want[0]] = true
+			}
+			if got := refusalsFrom(t, x, before); !slices.Equal(got, want) {
+				t.Errorf("entered is %v, not %v", got, want)
+			}
+			if added := x.Node.Journal.Head().Size - before; added != 2+uint64(len(want)) {
+				t.Errorf("%d entries", added)
 			}
 			p := answer.Results[1].GetProblem()
 			if p == nil {
@@ -183,7 +195,8 @@ func checkProblem(t *testing.T, p *exchangev1.Problem, kind fault.Kind, rule, fi
 	}
 }
 
-// TestBadCall sends what is refused as a whole; nothing is written.
+// TestBadCall sends what is refused as a whole; nothing is written but the entry of
+// the refusal, the first of its rule. What cannot be read as a call leaves none.
 func TestBadCall(t *testing.T) {
 	x := nodetest.Start(t, node.Config{MaxCallRecords: 10})
 	civil := x.Join(t, sample.CivilAffairs, "registry")
@@ -201,6 +214,7 @@ func TestBadCall(t *testing.T) {
 		})
 		return &exchangev1.PublishRequest{Records: []*exchangev1.Publication{p}, Signature: signature}
 	}
+	entered := map[string]bool{}
 	for _, c := range []struct {
 		name    string
 		request any
@@ -235,8 +249,17 @@ func TestBadCall(t *testing.T) {
 			if c.field != "" && (len(f.Violations) != 1 || f.Violations[0].Field != c.field) {
 				t.Errorf("%v does not name %s", f.Violations, c.field)
 			}
-			if after := x.Node.Journal.Head().Size; after != before {
-				t.Errorf("%d entries were written", after-before)
+			var want []string
+			on := ""
+			if c.rule == "signature.wrong" {
+				on = "marriage "
+			}
+			if _, raw := c.request.([]byte); (!raw || c.rule == "call.records") && !entered[c.rule] {
+				want = []string{"publish " + on + c.rule}
+				entered[c.rule] = true
+			}
+			if got := refusalsFrom(t, x, before); !slices.Equal(got, want) || x.Node.Journal.Head().Size != before+uint64(len(want)) {
+				t.Errorf("entered is %v, not %v", got, want)
 			}
 		})
 	}
@@ -266,7 +289,7 @@ func TestSameTwiceInOneCall(t *testing.T) {
 	if a, b := answer.Results[0].GetReceipt(), answer.Results[2].GetReceipt(); a.GetIndex() != before || b.GetIndex() != before+1 {
 		t.Errorf("%v and %v", a, b)
 	}
-	if after := x.Node.Journal.Head().Size; after != before+2 {
-		t.Errorf("%d entries, not 2", after-before)
+	if got := refusalsFrom(t, x, before); !slices.Equal(got, []string{"publish marriage idempotency_key.duplicate"}) || x.Node.Journal.Head().Size != before+3 {
+		t.Errorf("entered is %v beside the two", got)
 	}
 }

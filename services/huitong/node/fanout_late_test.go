@@ -140,7 +140,10 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { wantRule(t, answer(t, c.by, c.r), c.kind, c.rule) })
 	}
-	refused := []string{"publish wages answer.before", "publish wages answer.records", "publish wages answer.subject"}
+	refused := []string{
+		"manage answer.outcome", "manage answer.records", "manage answer.request", "manage answer.request", "manage answer.request", "manage answer.rule",
+		"publish wages answer.before", "publish wages answer.records", "publish wages answer.subject",
+	}
 	if got := refusalsFrom(t, m.Exchange, first); !slices.Equal(got, refused) {
 		t.Errorf("entered is %v", got)
 	}

@@ -107,7 +107,7 @@ func sign(t *testing.T, key crypto.Signer, system string, publications []*exchan
 
 // TestASignatureCoversTheWholeCall: whatever of a signed call is another, or
 // stands in another place, or comes from another system, the call is refused and
-// nothing is written.
+// nothing is written but the entry of that.
 func TestASignatureCoversTheWholeCall(t *testing.T) {
 	x := nodetest.Start(t)
 	civil, key := certified(t, x, sample.CivilAffairs, "registry")
@@ -117,7 +117,7 @@ func TestASignatureCoversTheWholeCall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	system := sample.CivilAffairs.Code + "/registry"
+	system, entered := sample.CivilAffairs.Code+"/registry", map[string]bool{}
 	for name, c := range map[string]struct {
 		by     *sdk.Client
 		change func(r *exchangev1.PublishRequest)
@@ -151,10 +151,18 @@ func TestASignatureCoversTheWholeCall(t *testing.T) {
 			} else if err != nil || answer.Results[0].GetProblem().GetRule() != "record.unknown" {
 				t.Errorf("%v, %v", answer, err)
 			}
-			if after := x.Node.Journal.Head().Size; after != before {
-				t.Errorf("%d entries were written", after-before)
+			// The first refusal by a rule on a topic is an entry, and nothing else is.
+			got := refusalsFrom(t, x, before)
+			if beside := x.Node.Journal.Head().Size - before - uint64(len(got)); beside != 0 || slices.ContainsFunc(got, func(r string) bool { return entered[c.by.System()+r] }) {
+				t.Errorf("entered is %v, and %d others", got, beside)
+			}
+			for _, r := range got {
+				entered[c.by.System()+r] = true
 			}
 		})
+	}
+	if !entered[system+"publish marriage signature.wrong"] || !entered[other.System()+"publish marriage signature.wrong"] {
+		t.Errorf("entered is %v", entered)
 	}
 }
 

@@ -17,9 +17,9 @@ func (p *permissions) catalogueRows() []matrixRow {
 		}, map[string]string{"o": "ok", "M": "ok", "A": notDepartment, "W": notDepartment, "": theirs}},
 		{"catalogue.SubmitTopic", func(ctx context.Context, c clientsOf) error {
 			return tried(c.SubmitTopic(ctx, &cataloguev1.SubmitTopicRequest{Name: "marriage", ValidateOnly: true}))
-		}, map[string]string{"o": "CONFLICT topic.published", "M": "CONFLICT topic.published", "A": notDepartment, "W": notDepartment, "": theirs}},
+		}, map[string]string{"o": "CONFLICT topic.published + refused", "M": "CONFLICT topic.published + refused", "A": notDepartment, "W": notDepartment, "": theirs}},
 		{"catalogue.ReviewTopic", func(ctx context.Context, c clientsOf) error {
 			return tried(c.ReviewTopic(ctx, &cataloguev1.ReviewTopicRequest{Name: "marriage", Publish: true, ValidateOnly: true}))
-		}, map[string]string{"M": "CONFLICT topic.not_submitted", "": notOperator}},
+		}, map[string]string{"M": "CONFLICT topic.not_submitted + refused", "": notOperator}},
 	}
 }

@@ -9,7 +9,7 @@ import (
 // correctionRows are disputes: who has to do with the record raises one, and to
 // others there is none.
 func (p *permissions) correctionRows() []matrixRow {
-	nothing := map[string]string{"A": notDepartment, "M": notDepartment, "W": notDepartment, "": "NOT_FOUND dispute.unknown"}
+	nothing := map[string]string{"A": notDepartment, "M": notDepartment, "W": notDepartment, "": "NOT_FOUND dispute.unknown + refused"}
 	return []matrixRow{
 		{"exchange.DisputeRecord", func(ctx context.Context, c clientsOf) error {
 			return tried(c.DisputeRecord(ctx, &exchangev1.DisputeRecordRequest{
@@ -19,7 +19,7 @@ func (p *permissions) correctionRows() []matrixRow {
 		}, map[string]string{
 			// The other system of g's department has no grant, but the department has
 			// queried the record by now.
-			"o": "INVALID dispute.own", "g": "ok", "s": "ok", "d": "DENIED dispute.reliance + refused", "": notDepartment,
+			"o": "INVALID dispute.own + refused", "g": "ok", "s": "ok", "d": "DENIED dispute.reliance + refused", "": notDepartment,
 		}},
 		{"exchange.WithdrawDispute", func(ctx context.Context, c clientsOf) error {
 			return tried(c.WithdrawDispute(ctx, &exchangev1.WithdrawDisputeRequest{Dispute: p.published, Person: "clerk-017"}))

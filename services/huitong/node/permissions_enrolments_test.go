@@ -15,7 +15,7 @@ func (p *permissions) enrolmentRows() []matrixRow {
 	return []matrixRow{
 		{"exchange.EnrolSubjects", func(ctx context.Context, c clientsOf) error {
 			return tried(c.EnrolSubjects(ctx, &exchangev1.EnrolSubjectsRequest{Subscription: p.subscription, Enrolments: list, Acting: by, ValidateOnly: true}))
-		}, map[string]string{"g": "CONFLICT enrolment.scope", "": notTheirs}},
+		}, map[string]string{"g": "CONFLICT enrolment.scope + refused", "": notTheirs}},
 		{"exchange.RemoveSubjects", func(ctx context.Context, c clientsOf) error {
 			return tried(c.RemoveSubjects(ctx, &exchangev1.RemoveSubjectsRequest{Subscription: p.subscription, Enrolments: list, Acting: by, ValidateOnly: true}))
 		}, map[string]string{"g": "ok", "": notTheirs}},

@@ -44,7 +44,7 @@ func (p *permissions) fanOutRows() []matrixRow {
 		return f.ID, nil
 	}
 	id, failed := of(context.Background())
-	unknown := map[string]string{"": "NOT_FOUND answer.request"}
+	unknown := map[string]string{"": "NOT_FOUND answer.request + refused"}
 	return []matrixRow{
 		// Without a grant the source is refused, and that is a result.
 		{"exchange.AskAll", func(ctx context.Context, c clientsOf) error {

@@ -57,6 +57,6 @@ func (p *permissions) personRows() []matrixRow {
 		}, map[string]string{"": "ok", "W": noCatalogue}},
 		{"catalogue.RemoveGroup", func(ctx context.Context, c clientsOf) error {
 			return tried(c.RemoveGroup(ctx, &cataloguev1.RemoveGroupRequest{Id: "halls", Reason: "r"}))
-		}, map[string]string{"M": "NOT_FOUND group.unknown", "": notOperator}},
+		}, map[string]string{"M": "NOT_FOUND group.unknown + refused", "": notOperator}},
 	}
 }

@@ -14,7 +14,7 @@ func (p *permissions) reuseRows() []matrixRow {
 	subject := &ledgerv1.Subject{Type: "111", Number: "999999199001010016"}
 	ask := func(call func(context.Context, clientsOf) error, method string) matrixRow {
 		return matrixRow{method, call, map[string]string{
-			"o": "NOT_FOUND item.unknown", "g": "NOT_FOUND item.unknown", "s": "NOT_FOUND item.unknown", "d": "NOT_FOUND item.unknown", "": notDepartment,
+			"o": "NOT_FOUND item.unknown + refused", "g": "NOT_FOUND item.unknown + refused", "s": "NOT_FOUND item.unknown + refused", "d": "NOT_FOUND item.unknown + refused", "": notDepartment,
 		}}
 	}
 	return []matrixRow{
@@ -33,7 +33,7 @@ func (p *permissions) reuseRows() []matrixRow {
 		{"exchange.Submit", func(ctx context.Context, c clientsOf) error {
 			return tried(c.Submit(ctx, &exchangev1.SubmitRequest{Acting: asked, Material: &exchangev1.Publication{Topic: "marriage"}}))
 		}, map[string]string{
-			"o": "INVALID submit.contract", "g": "DENIED topic.owner + refused", "s": "DENIED topic.owner + refused", "d": "DENIED topic.owner + refused", "": notDepartment,
+			"o": "INVALID submit.contract + refused", "g": "DENIED topic.owner + refused", "s": "DENIED topic.owner + refused", "d": "DENIED topic.owner + refused", "": notDepartment,
 		}},
 		{"exchange.GetReuseStatistics", func(ctx context.Context, c clientsOf) error {
 			return tried(c.GetReuseStatistics(ctx, &exchangev1.GetReuseStatisticsRequest{}))

@@ -37,7 +37,7 @@ func (p *permissions) rows() []matrixRow {
 		{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: p.key, Reason: "登记有误"},
 	}}
 	// The owner gets as far as the signature that it did not make.
-	publishing := map[string]string{"o": "DENIED signature.required", "": notDepartment, "g": "DENIED topic.owner + refused", "s": "DENIED topic.owner + refused", "d": "DENIED topic.owner + refused"}
+	publishing := map[string]string{"o": "DENIED signature.required + refused", "": notDepartment, "g": "DENIED topic.owner + refused", "s": "DENIED topic.owner + refused", "d": "DENIED topic.owner + refused"}
 	operators := map[string]string{"M": "ok", "": notOperator}
 	readers := map[string]string{"": "ok", "W": noCatalogue}
 	subscribers := map[string]string{"g": "ok", "": notTheirs}
@@ -105,7 +105,7 @@ func (p *permissions) rows() []matrixRow {
 		// An operator sees that there are dead letters, and no record of them.
 		{"exchange.PeekDeadLetter", func(ctx context.Context, c clientsOf) error {
 			return tried(c.PeekDeadLetter(ctx, &exchangev1.PeekDeadLetterRequest{Subscription: p.subscription, Sequence: 1, Acting: asked}))
-		}, map[string]string{"g": "NOT_FOUND dead_letter.unknown", "": notTheirs}},
+		}, map[string]string{"g": "NOT_FOUND dead_letter.unknown + refused", "": notTheirs}},
 		{"exchange.ReplayDeadLetters", func(ctx context.Context, c clientsOf) error {
 			return tried(c.ReplayDeadLetters(ctx, &exchangev1.ReplayDeadLettersRequest{Subscription: p.subscription, ValidateOnly: true}))
 		}, subscribers},

@@ -19,7 +19,7 @@ func (p *permissions) snapshotRows() []matrixRow {
 		}, providers("ok")},
 		{"exchange.EndSnapshot", func(ctx context.Context, c clientsOf) error {
 			return tried(c.EndSnapshot(ctx, &exchangev1.EndSnapshotRequest{Topic: "marriage"}))
-		}, providers("DENIED signature.required")},
+		}, providers("DENIED signature.required + refused")},
 		{"exchange.GetSnapshot", func(ctx context.Context, c clientsOf) error {
 			return tried(c.GetSnapshot(ctx, &exchangev1.GetSnapshotRequest{Topic: "marriage"}))
 		}, providers("ok")},
