@@ -185,6 +185,15 @@ func (c *Client) GetFanOut(ctx context.Context, id, person string) (*FanOut, err
 	}
 }
 
+// EraseFanOut erases the report, the requests and the suppliers' answers of a
+// fan-out for good, for the department that asked once its case is closed, or for
+// the operator. The reason must say why; nobody keeps it. What was found is
+// records of their providers, which Publisher.Erase erases.
+func (c *Client) EraseFanOut(ctx context.Context, id, reason string) error {
+	_, err := exchangev1.NewFanOutServiceClient(c.Conn()).EraseFanOut(ctx, &exchangev1.EraseFanOutRequest{Id: id, Reason: reason})
+	return fault.FromStatus(err)
+}
+
 // endedEarly is the error of a stream that ended without its last message.
 func endedEarly(err error) error {
 	if errors.Is(err, io.EOF) {

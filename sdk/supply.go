@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -113,6 +114,10 @@ func supplyName(topic string) string {
 	return "supply-" + topic
 }
 
+// settled are the refusals of an answer that nobody waits for: another was given,
+// or it is too late, or what was asked is erased.
+var settled = []string{"answer.twice", "answer.too_late", "answer.request"}
+
 type supply struct {
 	client    *Client
 	topic     string
@@ -146,7 +151,7 @@ func (s *supply) handle(ctx context.Context, _ *Delivery, r *recordsv1.SupplierR
 	}
 	_, err = exchangev1.NewFanOutServiceClient(s.client.Conn()).AnswerRequest(ctx, answer)
 	switch err := fault.FromStatus(err); {
-	case err == nil || fault.RuleOf(err) == "answer.twice" || fault.RuleOf(err) == "answer.too_late":
+	case err == nil || slices.Contains(settled, fault.RuleOf(err)):
 	case fault.KindOf(err).Retryable():
 		return err
 	default:

@@ -29,6 +29,10 @@ type Config struct {
 		Topic(name string) (*catalog.Topic, error)
 	}
 	Keys intake.Keys
+	// Forget takes, where an erasure is made good, what is kept in rows beside the
+	// record; entryPlusOne is of the erasure, 0 if the record is not held. It is
+	// asked again where it may not be done. Nothing is kept if nil.
+	Forget func(ctx context.Context, tx store.Tx, topic string, token []byte, entryPlusOne uint64) error
 	// Dir is the data directory; Also is a list that was kept elsewhere, empty if
 	// there is none.
 	Dir, Also string
@@ -53,6 +57,9 @@ const (
 func Open(ctx context.Context, c Config) (*Keeper, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Forget == nil {
+		c.Forget = func(context.Context, store.Tx, string, []byte, uint64) error { return nil }
 	}
 	k := &Keeper{Config: c}
 	var err error
@@ -113,7 +120,7 @@ func (k *Keeper) again(ctx context.Context) error {
 		// held any more, and the row is written.
 		if err := k.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 			_, err := tx.ExecContext(ctx, "INSERT INTO erasures_restored (topic, key_token, entry) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", l.Topic, token, int64(l.Entry))
-			return err
+			return errors.Join(err, k.Forget(ctx, tx, l.Topic, token, 0))
 		}); err != nil {
 			return err
 		}
@@ -160,6 +167,9 @@ func (k *Keeper) erase(ctx context.Context, l Line, token []byte) error {
 	}, opening.Key, fmt.Sprintf("erased before, by entry %d; a restored backup brought it back", l.Entry))
 	if err != nil {
 		return err
+	}
+	record.With = func(ctx context.Context, tx store.Tx, index uint64, _ int64) error {
+		return k.Forget(ctx, tx, l.Topic, token, index+1)
 	}
 	commit, err := k.Journal.Submit(ctx, &journal.Call{Publish: &journal.Publish{Provider: t.Provider, Statements: 1, Records: []*journal.Record{record}}})
 	if err != nil {

@@ -78,7 +78,7 @@ func (f *FanOuts) answeredBy(ctx context.Context, caller *identity.Caller, r *ex
 // asked finds the source that a request is of. To others than its supplier there
 // is none.
 func (f *FanOuts) asked(ctx context.Context, caller *identity.Caller, r *exchangev1.AnswerRequestRequest) (*source, error) {
-	unknown := fault.New(fault.NotFound, "answer.request", "your department was sent no request of this id; answer one that it received")
+	unknown := errNoRequest()
 	id, place, ok := parseRequestID(r.RequestId)
 	if !ok {
 		return nil, unknown
@@ -98,6 +98,10 @@ func (f *FanOuts) asked(ctx context.Context, caller *identity.Caller, r *exchang
 		return nil, d.Err()
 	}
 	return s, nil
+}
+
+func errNoRequest() error {
+	return fault.New(fault.NotFound, "answer.request", "your department was sent no request of this id, or it was erased; answer one that it received")
 }
 
 // refused commits the entry of an answer that is none to its request: who asked, and
@@ -141,8 +145,11 @@ func (f *FanOuts) fits(ctx context.Context, s *source, records []uint64) error {
 		return fault.New(fault.Conflict, "answer.too_late", "answers are taken until %v after their deadline; nobody waits for this one any more", LateFor)
 	}
 	of, err := f.find(ctx, s.fanOut)
-	if err != nil || of == nil {
+	if err != nil {
 		return fmt.Errorf("fan-out %s: %w", s.fanOut, err)
+	}
+	if of.erased {
+		return errNoRequest()
 	}
 	topic, err := f.Topics.Topic(s.topic)
 	if err != nil {

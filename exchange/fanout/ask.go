@@ -31,6 +31,9 @@ func (f *FanOuts) Ask(ctx context.Context, caller *identity.Caller, r *exchangev
 			return nil, err
 		}
 	}
+	if known.erased {
+		return nil, errErased()
+	}
 	if !sameRequest(known.request, n) {
 		return nil, fault.New(fault.Conflict, "fan_out.other", "another fan-out has this key: it asks something else; make a new key")
 	}
@@ -45,12 +48,19 @@ func (f *FanOuts) Get(ctx context.Context, caller *identity.Caller, r *exchangev
 		return nil, err
 	}
 	if known == nil || known.participant != caller.Participant {
-		return nil, fault.New(fault.NotFound, "fan_out.unknown", "your department has no fan-out of this id")
+		return nil, errUnknown()
+	}
+	if known.erased {
+		return nil, errErased()
 	}
 	acting := proto.CloneOf(known.request.Acting)
 	acting.Person = r.Person
 	known.request.Json = r.Json
 	return f.run(ctx, &run{caller: caller, of: known, acting: acting, tell: tell})
+}
+
+func errUnknown() error {
+	return fault.New(fault.NotFound, "fan_out.unknown", "your department has no fan-out of this id")
 }
 
 // begin decides each source and writes the fan-out down. What is wrong with the

@@ -36,6 +36,14 @@
 // reported in the transaction of the record that says it, so neither is ever
 // without the other. A fan-out goes on when its caller asks again; answers are
 // taken meanwhile. A source that is settled, found or not or refused, stays so.
+//
+// # What is left of one that is erased
+//
+// Erase takes the report, the requests and the answers in one call of the journal,
+// and in its transaction all of the rows that tells of persons or the case. The
+// entries stay, and a row that says only which system asked, and when: so the key
+// is not asked under again. Where an older backup is restored, the list of
+// erasures has them erased again, and Forget the rows; see package erasure.
 package fanout
 
 import (
@@ -47,8 +55,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/access"
+	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/identity"
+	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/query"
@@ -88,6 +98,7 @@ type Queries interface {
 type Board interface {
 	PutWith(ctx context.Context, topic string, key [verify.KeySize]byte, m proto.Message, with journal.With) (index uint64, err error)
 	PutVersion(ctx context.Context, topic string, key [verify.KeySize]byte, version uint64, m proto.Message, with journal.With) (index uint64, err error)
+	Erase(ctx context.Context, system, reason string, erasures []intake.OwnErasure) (index uint64, err error)
 }
 
 // Config is what fan-outs need.
@@ -97,6 +108,9 @@ type Config struct {
 		Topic(name string) (*catalog.Topic, error)
 	}
 	Queries Queries
+	Cases   interface {
+		Find(ctx context.Context, participant, number string) (*cases.Case, error)
+	}
 	// Policy decides who may answer, Refusals enters who may not.
 	Policy interface {
 		Decide(r access.Request) access.Decision

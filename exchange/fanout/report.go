@@ -23,6 +23,9 @@ func (f *FanOuts) report(ctx context.Context, id string) (*recordsv1.FanOutRepor
 		if err != nil {
 			return nil, 0, err
 		}
+		if n.erased {
+			return nil, 0, errErased()
+		}
 		sources, err := f.sources(ctx, id)
 		if err != nil {
 			return nil, 0, err

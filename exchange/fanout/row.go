@@ -28,6 +28,8 @@ type fanOut struct {
 	version                 uint64
 	state                   []byte
 	entryPlusOne            uint64
+	// erased: nothing is left but who asked, and entryPlusOne is of the erasure.
+	erased bool
 }
 
 // source is one of its sources as its row has it.
@@ -125,6 +127,9 @@ func (f *FanOuts) find(ctx context.Context, id string) (*fanOut, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.erased = len(sealed) == 0; n.erased {
+		return n, nil
+	}
 	plain, err := f.Keyring.Open(sealed, f.sealedAs(n.id))
 	if err != nil {
 		return nil, err
@@ -170,6 +175,15 @@ func (f *FanOuts) source(ctx context.Context, id string, place int) (*source, er
 		return nil, nil
 	}
 	return s, err
+}
+
+// again reads a source once more; with an error if its fan-out was erased.
+func (f *FanOuts) again(ctx context.Context, s *source) (*source, error) {
+	now, err := f.source(ctx, s.fanOut, s.place)
+	if err == nil && now == nil {
+		err = errErased()
+	}
+	return now, err
 }
 
 // sources reads all sources of a fan-out, in their order.
@@ -228,5 +242,5 @@ func (f *FanOuts) change(ctx context.Context, s *source, set, where string, args
 	if err != nil {
 		return nil, err
 	}
-	return f.source(ctx, s.fanOut, s.place)
+	return f.again(ctx, s)
 }

@@ -112,7 +112,7 @@ func (f *FanOuts) await(ctx context.Context, s *source) (*source, error) {
 	defer look.Stop()
 	for {
 		answered := f.answered()
-		now, err := f.source(ctx, s.fanOut, s.place)
+		now, err := f.again(ctx, s)
 		if err != nil || now.answerPlusOne != 0 {
 			return now, err
 		}

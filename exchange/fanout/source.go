@@ -87,7 +87,7 @@ func (f *FanOuts) askSupplier(ctx context.Context, r *run, s *source) (*source, 
 	// A crash here leaves the request with its supplier, whose answer is taken; who
 	// asked asks again.
 	crashpoint.Here("fanout.asked")
-	return f.source(ctx, s.fanOut, s.place)
+	return f.again(ctx, s)
 }
 
 func lateUntil(s *source) int64 { return s.deadline + int64(LateFor/time.Microsecond) }

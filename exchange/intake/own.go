@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
 // EraseAgainKey is the idempotency key of a publication that erases again what an
@@ -62,4 +64,54 @@ func (in *Intake) publishOwn(ctx context.Context, topic string, key [verify.KeyS
 		return 0, fault.New(fault.Internal, problem.Rule, "a record of the exchange on %s was refused: %s %v", topic, problem.Message, problem.Violations)
 	}
 	return answer.Results[0].GetReceipt().GetIndex(), nil
+}
+
+// OwnErasure erases a record of the exchange's own.
+type OwnErasure struct {
+	Topic, Key  string
+	Idempotency [verify.KeySize]byte
+	// With is that of the erasure; see journal.Record.
+	With journal.With
+}
+
+// EraseOwn erases records of the exchange's own in one call, which a system asked
+// for, and gives the entry of the first. Its error is that of the first that was
+// refused; the others may be erased, unless what goes with each refuses them too.
+func (in *Intake) EraseOwn(ctx context.Context, system, reason string, erasures []OwnErasure) (uint64, error) {
+	call := &journal.Publish{For: system, Statements: len(erasures)}
+	for i, e := range erasures {
+		t, err := in.Topics.Topic(e.Topic)
+		if err != nil {
+			return 0, err
+		}
+		r, err := Own(in.Keys, in.Journal.Head().Origin, &ledgerv1.RecordPublished{
+			Topic: e.Topic, Operation: ledgerv1.Operation_OPERATION_ERASE, Partition: t.Partition, IdempotencyKey: e.Idempotency[:],
+		}, e.Key, reason)
+		if err != nil {
+			return 0, err
+		}
+		r.Position, r.With, call.Provider = uint32(i), e.With, t.Provider
+		call.Records = append(call.Records, r)
+	}
+	commit, err := in.Journal.Submit(ctx, &journal.Call{From: system, Publish: call})
+	if err != nil {
+		return 0, err
+	}
+	for _, o := range commit.Records {
+		if o.Err != nil {
+			return 0, o.Err
+		}
+	}
+	return commit.Records[0].Index, nil
+}
+
+// CheckReason refuses what is no reason of an erasure.
+func CheckReason(reason string) error {
+	switch {
+	case reason == "":
+		return fault.Field("reason", "reason.required", "says why it is erased")
+	case len(reason) > maxReason || !utf8.ValidString(reason):
+		return fault.Field("reason", "reason.size", "has at most %d bytes of UTF-8", maxReason)
+	}
+	return nil
 }

@@ -68,7 +68,9 @@ type Publish struct {
 	Actor string
 	// Provider is the topic's, where the exchange itself publishes; the actor's
 	// participant if empty.
-	Provider    string
+	Provider string
+	// For is who asked for what the exchange itself erases; its erasures name it.
+	For         string
 	Certificate []byte
 	// Statements is how many records the caller sent; Signature covers all.
 	Statements int

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -237,7 +238,7 @@ func (b *batch) appendErasures(p *Publish) error {
 		if p.Provider != "" {
 			e.leaf.Provider = p.Provider
 		}
-		entry := &ledgerv1.LedgerEntry{Actor: p.Actor, Body: &ledgerv1.LedgerEntry_Erased{Erased: e.leaf}}
+		entry := &ledgerv1.LedgerEntry{Actor: cmp.Or(p.Actor, p.For), Body: &ledgerv1.LedgerEntry_Erased{Erased: e.leaf}}
 		if _, err := b.append(entry); err != nil {
 			return err
 		}

@@ -100,3 +100,8 @@ func (b *Board) PutWith(ctx context.Context, topic string, idempotencyKey [verif
 func (b *Board) PutVersion(ctx context.Context, topic string, idempotencyKey [verify.KeySize]byte, version uint64, m proto.Message, with journal.With) (index uint64, err error) {
 	return b.intake.PublishOwnVersion(ctx, topic, idempotencyKey, version, m, with)
 }
+
+// Erase erases records of the exchange's own, as intake.EraseOwn does.
+func (b *Board) Erase(ctx context.Context, system, reason string, erasures []intake.OwnErasure) (index uint64, err error) {
+	return b.intake.EraseOwn(ctx, system, reason, erasures)
+}

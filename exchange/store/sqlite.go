@@ -71,7 +71,8 @@ func (db *DB) openFile(ctx context.Context, path, synchronous string, most int) 
 	if err != nil {
 		return nil, err
 	}
-	write, err := sql.Open("sqlite", "file:"+path+pragmas+cacheOf(writeCache)+"&_pragma=synchronous("+synchronous+")")
+	// What is erased is overwritten where it was, not only let go of.
+	write, err := sql.Open("sqlite", "file:"+path+pragmas+cacheOf(writeCache)+"&_pragma=secure_delete(1)&_pragma=synchronous("+synchronous+")")
 	if err != nil {
 		return nil, err
 	}

@@ -41,3 +41,8 @@ func (s *FanOutService) GetFanOut(r *exchangev1.GetFanOutRequest, stream exchang
 func (s *FanOutService) AnswerRequest(ctx context.Context, r *exchangev1.AnswerRequestRequest) (*exchangev1.AnswerRequestResponse, error) {
 	return s.FanOuts.Answer(ctx, CallerOf(ctx), r)
 }
+
+// EraseFanOut implements the service.
+func (s *FanOutService) EraseFanOut(ctx context.Context, r *exchangev1.EraseFanOutRequest) (*exchangev1.EraseFanOutResponse, error) {
+	return s.FanOuts.Erase(ctx, CallerOf(ctx), r)
+}

@@ -5,10 +5,10 @@ CREATE TABLE fan_outs (
   system      TEXT    NOT NULL,
   participant TEXT    NOT NULL,
   asked_at    INTEGER NOT NULL, -- µs UTC
-  request     BLOB    NOT NULL, -- huitong.exchange.v1.AskAllRequest, sealed
+  request     BLOB    NOT NULL, -- huitong.exchange.v1.AskAllRequest, sealed; empty once it is erased
   version     INTEGER NOT NULL, -- of the report; 0 before the first
   state       BLOB    NOT NULL, -- hash of what that version says of the sources
-  entry       INTEGER NOT NULL  -- entry + 1 of that version; 0 before it is published
+  entry       INTEGER NOT NULL  -- entry + 1 of that version, or of its erasure; 0 before it is published
 );
 
 CREATE TABLE fan_out_sources (

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) fanOutCommand() *cobra.Command {
-	return noun("fanout", "Ask many departments in one call, for a case", a.fanOutAsk(), a.fanOutShow(), a.fanOutAnswer())
+	return noun("fanout", "Ask many departments in one call, for a case", a.fanOutAsk(), a.fanOutShow(), a.fanOutAnswer(), a.fanOutErase())
 }
 
 type fanOutFlags struct {

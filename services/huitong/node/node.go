@@ -21,6 +21,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/correction"
 	"github.com/huitong-bus/huitong/exchange/document"
 	"github.com/huitong-bus/huitong/exchange/erasure"
+	"github.com/huitong-bus/huitong/exchange/fanout"
 	"github.com/huitong-bus/huitong/exchange/hearing"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/inspect"
@@ -230,7 +231,8 @@ func (n *Node) openHearing(ctx context.Context) error {
 // of it can leave.
 func (n *Node) openErasures(ctx context.Context) error {
 	k, err := erasure.Open(ctx, erasure.Config{
-		DB: n.DB, Journal: n.Journal, Index: n.Index, Topics: n.Catalogue, Keys: n.Identity.Keyring, Dir: n.Dir, Also: n.Erasures, Log: n.Log,
+		DB: n.DB, Journal: n.Journal, Index: n.Index, Topics: n.Catalogue, Keys: n.Identity.Keyring, Forget: fanout.Forget(n.Identity.Keyring),
+		Dir: n.Dir, Also: n.Erasures, Log: n.Log,
 	})
 	if err != nil {
 		return err

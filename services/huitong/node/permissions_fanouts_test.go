@@ -60,5 +60,11 @@ func (p *permissions) fanOutRows() []matrixRow {
 				RequestId: id + "-0", Outcome: recordsv1.SupplierOutcome_SUPPLIER_OUTCOME_NOT_FOUND,
 			}))
 		}, unknown},
+		{"exchange.EraseFanOut", func(ctx context.Context, c clientsOf) error {
+			return tried(c.EraseFanOut(ctx, &exchangev1.EraseFanOutRequest{Id: id, Reason: "保管期满"}))
+		}, map[string]string{
+			"g": "CONFLICT fan_out.case_open + refused", "s": "CONFLICT fan_out.case_open + refused", "M": "ok + published erased",
+			"": "NOT_FOUND fan_out.unknown",
+		}},
 	}
 }

@@ -15,7 +15,7 @@ func (n *Node) serveReading() {
 	})
 	fanOuts := fanout.New(fanout.Config{
 		DB: n.DB, Topics: n.Catalogue, Queries: n.queries, Policy: n.Policy, Refusals: n.refusals, Board: n.Board,
-		Keyring: n.Identity.Keyring, Clock: n.Clock, Log: n.Log,
+		Cases: n.Cases, Keyring: n.Identity.Keyring, Clock: n.Clock, Log: n.Log,
 	})
 	exchangev1.RegisterFanOutServiceServer(n.server, &rpc.FanOutService{FanOuts: fanOuts})
 	once := reuse.New(reuse.Config{

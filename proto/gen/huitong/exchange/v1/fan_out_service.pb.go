@@ -710,6 +710,105 @@ func (x *AnswerRequestResponse) GetEntry() uint64 {
 	return 0
 }
 
+type EraseFanOutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Why; the ledger commits to it, and nobody keeps it.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseFanOutRequest) Reset() {
+	*x = EraseFanOutRequest{}
+	mi := &file_huitong_exchange_v1_fan_out_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseFanOutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseFanOutRequest) ProtoMessage() {}
+
+func (x *EraseFanOutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_exchange_v1_fan_out_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseFanOutRequest.ProtoReflect.Descriptor instead.
+func (*EraseFanOutRequest) Descriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_fan_out_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EraseFanOutRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *EraseFanOutRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type EraseFanOutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index + 1 of the entry that erased the report; 0 where it was erased before,
+	// and the database was restored from a backup that had no report of it.
+	EntryPlusOne  uint64 `protobuf:"varint,1,opt,name=entry_plus_one,json=entryPlusOne,proto3" json:"entry_plus_one,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseFanOutResponse) Reset() {
+	*x = EraseFanOutResponse{}
+	mi := &file_huitong_exchange_v1_fan_out_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseFanOutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseFanOutResponse) ProtoMessage() {}
+
+func (x *EraseFanOutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_exchange_v1_fan_out_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseFanOutResponse.ProtoReflect.Descriptor instead.
+func (*EraseFanOutResponse) Descriptor() ([]byte, []int) {
+	return file_huitong_exchange_v1_fan_out_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *EraseFanOutResponse) GetEntryPlusOne() uint64 {
+	if x != nil {
+		return x.EntryPlusOne
+	}
+	return 0
+}
+
 var File_huitong_exchange_v1_fan_out_service_proto protoreflect.FileDescriptor
 
 const file_huitong_exchange_v1_fan_out_service_proto_rawDesc = "" +
@@ -759,11 +858,17 @@ const file_huitong_exchange_v1_fan_out_service_proto_rawDesc = "" +
 	"\x04rule\x18\x04 \x01(\tR\x04rule\"A\n" +
 	"\x15AnswerRequestResponse\x12\x12\n" +
 	"\x04late\x18\x01 \x01(\bR\x04late\x12\x14\n" +
-	"\x05entry\x18\x02 \x01(\x04R\x05entry2\xaa\x02\n" +
+	"\x05entry\x18\x02 \x01(\x04R\x05entry\"<\n" +
+	"\x12EraseFanOutRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\";\n" +
+	"\x13EraseFanOutResponse\x12$\n" +
+	"\x0eentry_plus_one\x18\x01 \x01(\x04R\fentryPlusOne2\x8c\x03\n" +
 	"\rFanOutService\x12S\n" +
 	"\x06AskAll\x12\".huitong.exchange.v1.AskAllRequest\x1a#.huitong.exchange.v1.AskAllResponse0\x01\x12\\\n" +
 	"\tGetFanOut\x12%.huitong.exchange.v1.GetFanOutRequest\x1a&.huitong.exchange.v1.GetFanOutResponse0\x01\x12f\n" +
-	"\rAnswerRequest\x12).huitong.exchange.v1.AnswerRequestRequest\x1a*.huitong.exchange.v1.AnswerRequestResponseBx\n" +
+	"\rAnswerRequest\x12).huitong.exchange.v1.AnswerRequestRequest\x1a*.huitong.exchange.v1.AnswerRequestResponse\x12`\n" +
+	"\vEraseFanOut\x12'.huitong.exchange.v1.EraseFanOutRequest\x1a(.huitong.exchange.v1.EraseFanOutResponseBx\n" +
 	"\x17org.huitong.exchange.v1B\x12FanOutServiceProtoP\x01ZGgithub.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1;exchangev1b\x06proto3"
 
 var (
@@ -778,7 +883,7 @@ func file_huitong_exchange_v1_fan_out_service_proto_rawDescGZIP() []byte {
 	return file_huitong_exchange_v1_fan_out_service_proto_rawDescData
 }
 
-var file_huitong_exchange_v1_fan_out_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_huitong_exchange_v1_fan_out_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_huitong_exchange_v1_fan_out_service_proto_goTypes = []any{
 	(*Source)(nil),                // 0: huitong.exchange.v1.Source
 	(*AskAllRequest)(nil),         // 1: huitong.exchange.v1.AskAllRequest
@@ -789,39 +894,43 @@ var file_huitong_exchange_v1_fan_out_service_proto_goTypes = []any{
 	(*GetFanOutResponse)(nil),     // 6: huitong.exchange.v1.GetFanOutResponse
 	(*AnswerRequestRequest)(nil),  // 7: huitong.exchange.v1.AnswerRequestRequest
 	(*AnswerRequestResponse)(nil), // 8: huitong.exchange.v1.AnswerRequestResponse
-	(*v1.Subject)(nil),            // 9: huitong.ledger.v1.Subject
-	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
-	(*Acting)(nil),                // 11: huitong.exchange.v1.Acting
-	(*v11.FanOutResult)(nil),      // 12: huitong.records.v1.FanOutResult
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*QueryResponse)(nil),         // 14: huitong.exchange.v1.QueryResponse
-	(*CheckResponse)(nil),         // 15: huitong.exchange.v1.CheckResponse
-	(*v11.FanOutReport)(nil),      // 16: huitong.records.v1.FanOutReport
-	(v11.SupplierOutcome)(0),      // 17: huitong.records.v1.SupplierOutcome
+	(*EraseFanOutRequest)(nil),    // 9: huitong.exchange.v1.EraseFanOutRequest
+	(*EraseFanOutResponse)(nil),   // 10: huitong.exchange.v1.EraseFanOutResponse
+	(*v1.Subject)(nil),            // 11: huitong.ledger.v1.Subject
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*Acting)(nil),                // 13: huitong.exchange.v1.Acting
+	(*v11.FanOutResult)(nil),      // 14: huitong.records.v1.FanOutResult
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*QueryResponse)(nil),         // 16: huitong.exchange.v1.QueryResponse
+	(*CheckResponse)(nil),         // 17: huitong.exchange.v1.CheckResponse
+	(*v11.FanOutReport)(nil),      // 18: huitong.records.v1.FanOutReport
+	(v11.SupplierOutcome)(0),      // 19: huitong.records.v1.SupplierOutcome
 }
 var file_huitong_exchange_v1_fan_out_service_proto_depIdxs = []int32{
-	9,  // 0: huitong.exchange.v1.Source.subject:type_name -> huitong.ledger.v1.Subject
-	10, // 1: huitong.exchange.v1.Source.wait:type_name -> google.protobuf.Duration
-	11, // 2: huitong.exchange.v1.AskAllRequest.acting:type_name -> huitong.exchange.v1.Acting
+	11, // 0: huitong.exchange.v1.Source.subject:type_name -> huitong.ledger.v1.Subject
+	12, // 1: huitong.exchange.v1.Source.wait:type_name -> google.protobuf.Duration
+	13, // 2: huitong.exchange.v1.AskAllRequest.acting:type_name -> huitong.exchange.v1.Acting
 	0,  // 3: huitong.exchange.v1.AskAllRequest.sources:type_name -> huitong.exchange.v1.Source
 	3,  // 4: huitong.exchange.v1.AskAllResponse.progress:type_name -> huitong.exchange.v1.FanOutProgress
 	4,  // 5: huitong.exchange.v1.AskAllResponse.done:type_name -> huitong.exchange.v1.FanOutDone
-	12, // 6: huitong.exchange.v1.FanOutProgress.result:type_name -> huitong.records.v1.FanOutResult
-	13, // 7: huitong.exchange.v1.FanOutProgress.at:type_name -> google.protobuf.Timestamp
-	14, // 8: huitong.exchange.v1.FanOutProgress.records:type_name -> huitong.exchange.v1.QueryResponse
-	15, // 9: huitong.exchange.v1.FanOutProgress.check:type_name -> huitong.exchange.v1.CheckResponse
-	16, // 10: huitong.exchange.v1.FanOutDone.report:type_name -> huitong.records.v1.FanOutReport
+	14, // 6: huitong.exchange.v1.FanOutProgress.result:type_name -> huitong.records.v1.FanOutResult
+	15, // 7: huitong.exchange.v1.FanOutProgress.at:type_name -> google.protobuf.Timestamp
+	16, // 8: huitong.exchange.v1.FanOutProgress.records:type_name -> huitong.exchange.v1.QueryResponse
+	17, // 9: huitong.exchange.v1.FanOutProgress.check:type_name -> huitong.exchange.v1.CheckResponse
+	18, // 10: huitong.exchange.v1.FanOutDone.report:type_name -> huitong.records.v1.FanOutReport
 	3,  // 11: huitong.exchange.v1.GetFanOutResponse.progress:type_name -> huitong.exchange.v1.FanOutProgress
 	4,  // 12: huitong.exchange.v1.GetFanOutResponse.done:type_name -> huitong.exchange.v1.FanOutDone
-	17, // 13: huitong.exchange.v1.AnswerRequestRequest.outcome:type_name -> huitong.records.v1.SupplierOutcome
+	19, // 13: huitong.exchange.v1.AnswerRequestRequest.outcome:type_name -> huitong.records.v1.SupplierOutcome
 	1,  // 14: huitong.exchange.v1.FanOutService.AskAll:input_type -> huitong.exchange.v1.AskAllRequest
 	5,  // 15: huitong.exchange.v1.FanOutService.GetFanOut:input_type -> huitong.exchange.v1.GetFanOutRequest
 	7,  // 16: huitong.exchange.v1.FanOutService.AnswerRequest:input_type -> huitong.exchange.v1.AnswerRequestRequest
-	2,  // 17: huitong.exchange.v1.FanOutService.AskAll:output_type -> huitong.exchange.v1.AskAllResponse
-	6,  // 18: huitong.exchange.v1.FanOutService.GetFanOut:output_type -> huitong.exchange.v1.GetFanOutResponse
-	8,  // 19: huitong.exchange.v1.FanOutService.AnswerRequest:output_type -> huitong.exchange.v1.AnswerRequestResponse
-	17, // [17:20] is the sub-list for method output_type
-	14, // [14:17] is the sub-list for method input_type
+	9,  // 17: huitong.exchange.v1.FanOutService.EraseFanOut:input_type -> huitong.exchange.v1.EraseFanOutRequest
+	2,  // 18: huitong.exchange.v1.FanOutService.AskAll:output_type -> huitong.exchange.v1.AskAllResponse
+	6,  // 19: huitong.exchange.v1.FanOutService.GetFanOut:output_type -> huitong.exchange.v1.GetFanOutResponse
+	8,  // 20: huitong.exchange.v1.FanOutService.AnswerRequest:output_type -> huitong.exchange.v1.AnswerRequestResponse
+	10, // 21: huitong.exchange.v1.FanOutService.EraseFanOut:output_type -> huitong.exchange.v1.EraseFanOutResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -852,7 +961,7 @@ func file_huitong_exchange_v1_fan_out_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_exchange_v1_fan_out_service_proto_rawDesc), len(file_huitong_exchange_v1_fan_out_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	FanOutService_AskAll_FullMethodName        = "/huitong.exchange.v1.FanOutService/AskAll"
 	FanOutService_GetFanOut_FullMethodName     = "/huitong.exchange.v1.FanOutService/GetFanOut"
 	FanOutService_AnswerRequest_FullMethodName = "/huitong.exchange.v1.FanOutService/AnswerRequest"
+	FanOutService_EraseFanOut_FullMethodName   = "/huitong.exchange.v1.FanOutService/EraseFanOut"
 )
 
 // FanOutServiceClient is the client API for FanOutService service.
@@ -46,6 +47,11 @@ type FanOutServiceClient interface {
 	// Answers a request that the caller's department received as supplier. The same
 	// answer again changes nothing.
 	AnswerRequest(ctx context.Context, in *AnswerRequestRequest, opts ...grpc.CallOption) (*AnswerRequestResponse, error)
+	// Erases the report, the requests and the suppliers' answers of a fan-out, for
+	// good; for the department that asked once its case is closed, and for the
+	// operator at any time. What was found is records of its own, which their
+	// providers erase. Erasing again changes nothing.
+	EraseFanOut(ctx context.Context, in *EraseFanOutRequest, opts ...grpc.CallOption) (*EraseFanOutResponse, error)
 }
 
 type fanOutServiceClient struct {
@@ -104,6 +110,16 @@ func (c *fanOutServiceClient) AnswerRequest(ctx context.Context, in *AnswerReque
 	return out, nil
 }
 
+func (c *fanOutServiceClient) EraseFanOut(ctx context.Context, in *EraseFanOutRequest, opts ...grpc.CallOption) (*EraseFanOutResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseFanOutResponse)
+	err := c.cc.Invoke(ctx, FanOutService_EraseFanOut_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FanOutServiceServer is the server API for FanOutService service.
 // All implementations must embed UnimplementedFanOutServiceServer
 // for forward compatibility.
@@ -124,6 +140,11 @@ type FanOutServiceServer interface {
 	// Answers a request that the caller's department received as supplier. The same
 	// answer again changes nothing.
 	AnswerRequest(context.Context, *AnswerRequestRequest) (*AnswerRequestResponse, error)
+	// Erases the report, the requests and the suppliers' answers of a fan-out, for
+	// good; for the department that asked once its case is closed, and for the
+	// operator at any time. What was found is records of its own, which their
+	// providers erase. Erasing again changes nothing.
+	EraseFanOut(context.Context, *EraseFanOutRequest) (*EraseFanOutResponse, error)
 	mustEmbedUnimplementedFanOutServiceServer()
 }
 
@@ -142,6 +163,9 @@ func (UnimplementedFanOutServiceServer) GetFanOut(*GetFanOutRequest, grpc.Server
 }
 func (UnimplementedFanOutServiceServer) AnswerRequest(context.Context, *AnswerRequestRequest) (*AnswerRequestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AnswerRequest not implemented")
+}
+func (UnimplementedFanOutServiceServer) EraseFanOut(context.Context, *EraseFanOutRequest) (*EraseFanOutResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseFanOut not implemented")
 }
 func (UnimplementedFanOutServiceServer) mustEmbedUnimplementedFanOutServiceServer() {}
 func (UnimplementedFanOutServiceServer) testEmbeddedByValue()                       {}
@@ -204,6 +228,24 @@ func _FanOutService_AnswerRequest_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FanOutService_EraseFanOut_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseFanOutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FanOutServiceServer).EraseFanOut(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FanOutService_EraseFanOut_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FanOutServiceServer).EraseFanOut(ctx, req.(*EraseFanOutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FanOutService_ServiceDesc is the grpc.ServiceDesc for FanOutService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -214,6 +256,10 @@ var FanOutService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AnswerRequest",
 			Handler:    _FanOutService_AnswerRequest_Handler,
+		},
+		{
+			MethodName: "EraseFanOut",
+			Handler:    _FanOutService_EraseFanOut_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
