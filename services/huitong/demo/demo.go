@@ -87,7 +87,7 @@ func Run(ctx context.Context, w io.Writer) (err error) {
 		keys: make(map[string]*sdk.PersonKey),
 	}
 	defer func() { err = errors.Join(err, s.end(ctx)) }()
-	s.say("Huitong 匯通: one applicant, six departments, nothing to bring twice.")
+	s.say("Huitong 匯通: one applicant, seven departments, nothing to bring twice.")
 	s.say("示范市 and everybody in it are made up; their numbers have valid check digits.")
 	for i, step := range steps {
 		s.heading(i+1, step.title)
