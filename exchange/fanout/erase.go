@@ -3,7 +3,6 @@ package fanout
 import (
 	"context"
 
-	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/intake"
@@ -72,12 +71,7 @@ func (f *FanOuts) mayErase(ctx context.Context, caller *identity.Caller, n *fanO
 	if err != nil || of == nil || !of.Open {
 		return err
 	}
-	open := fault.New(fault.Conflict, "fan_out.case_open", "its case is open, and may yet rest on it; close the case first")
-	d := access.Decision{Kind: fault.Conflict, Rule: fault.RuleOf(open)}
-	if err := f.Refusals.Refuse(ctx, access.Request{Caller: caller, Action: access.Manage}, d); err != nil {
-		return err
-	}
-	return open
+	return fault.New(fault.Conflict, "fan_out.case_open", "its case is open, and may yet rest on it; close the case first")
 }
 
 // erasures are those of all records of a fan-out as it was read. The report is the
@@ -121,10 +115,10 @@ func onlyForgotten(id string) journal.With {
 	}
 }
 
-// forget takes of a fan-out's rows all but who asked and when. It is Stale where
+// forget takes of a fan-out's rows all but which system asked. It is Stale where
 // that was done already.
 func forget(ctx context.Context, tx store.Tx, id string, entryPlusOne uint64) error {
-	done, err := tx.ExecContext(ctx, `UPDATE fan_outs SET request = $2, version = 0, state = $2, entry = $3, case_token = NULL
+	done, err := tx.ExecContext(ctx, `UPDATE fan_outs SET request = $2, asked_at = 0, version = 0, state = $2, entry = $3, case_token = NULL
 		WHERE id = $1 AND length(request) > 0`, id, []byte{}, int64(entryPlusOne))
 	if err := onlyIfChanged(done, err); err != nil {
 		return err

@@ -41,8 +41,8 @@
 //
 // Erase takes the report, the requests and the answers in one call of the journal,
 // and in its transaction all of the rows that tells of persons or the case. The
-// entries stay, and a row that says only which system asked, and when: so the key
-// is not asked under again. Where an older backup is restored, the list of
+// entries stay, and a row that says only which system asked: so the key is not
+// asked under again. Where an older backup is restored, the list of
 // erasures has them erased again, and Forget the rows; see package erasure.
 package fanout
 

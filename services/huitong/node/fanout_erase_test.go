@@ -36,7 +36,8 @@ func TestAFanOutIsErased(t *testing.T) {
 	wantRule(t, m.hall.EraseFanOut(t.Context(), f.ID, "保管期满"), fault.Conflict, "fan_out.case_open")
 	wantRule(t, m.tax.EraseFanOut(t.Context(), f.ID, "保管期满"), fault.NotFound, "fan_out.unknown")
 	wantRule(t, m.hall.EraseFanOut(t.Context(), "none", "保管期满"), fault.NotFound, "fan_out.unknown")
-	if got := refusalsFrom(t, m.Exchange, before); !slices.Equal(got, []string{"manage fan_out.case_open"}) {
+	refused := []string{"manage fan_out.case_open", "manage fan_out.unknown", "manage fan_out.unknown", "manage reason.required"}
+	if got := refusalsFrom(t, m.Exchange, before); !slices.Equal(got, refused) {
 		t.Errorf("entered is %v", got)
 	}
 	_, err = m.hall.CloseCase(t.Context(), acting.Case, acting.Person, "办结")

@@ -64,7 +64,7 @@ func (p *permissions) fanOutRows() []matrixRow {
 			return tried(c.EraseFanOut(ctx, &exchangev1.EraseFanOutRequest{Id: id, Reason: "保管期满"}))
 		}, map[string]string{
 			"g": "CONFLICT fan_out.case_open + refused", "s": "CONFLICT fan_out.case_open + refused", "M": "ok + published erased",
-			"": "NOT_FOUND fan_out.unknown",
+			"": "NOT_FOUND fan_out.unknown + refused",
 		}},
 	}
 }
