@@ -1,20 +1,24 @@
 package contract
 
 import (
+	"bytes"
 	"reflect"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
 )
 
-// FuzzRead reads any bytes by any standard contract, with both decoders: they
-// must say the same, and a payload that is accepted must decode and give the
-// same fields to everybody.
+// FuzzRead reads any bytes by any standard contract, and one that has every kind
+// of list, with both decoders: they must say the same, and a payload that is
+// accepted must decode and give the same fields to everybody.
 func FuzzRead(f *testing.F) {
-	for i, c := range Standard() {
+	contracts := append(Standard(), ofNumbers(f))
+	for i, c := range contracts {
 		for _, m := range samples() {
 			if string(m.ProtoReflect().Descriptor().FullName()) == c.Name() {
 				f.Add(uint8(i), marshal(f, m))
@@ -22,8 +26,14 @@ func FuzzRead(f *testing.F) {
 		}
 	}
 	f.Add(uint8(0), []byte{0x0a, 0x80})
+	about := append(wireField(1, "1"), wireField(2, wang)...)
+	for field := range protowire.Number(20) {
+		for _, content := range []string{"\x01", "\x80\x02\x02", "\x08\x01\x10\x01", "12345678"} {
+			f.Add(uint8(len(contracts)-1), append(bytes.Clone(about), wireField(field+3, content)...))
+		}
+	}
 	f.Fuzz(func(t *testing.T, which uint8, payload []byte) {
-		c := Standard()[int(which)%len(Standard())]
+		c := contracts[int(which)%len(contracts)]
 		slow := *c
 		slow.decoder = &plainDecoder{c.inner}
 		fast, err := c.Read(payload)
@@ -36,6 +46,16 @@ func FuzzRead(f *testing.F) {
 				t.Errorf("kind %v", k)
 			}
 			return
+		}
+		err = c.decoder.decode(payload, func(a protoreflect.Message) {
+			_ = slow.decoder.decode(payload, func(b protoreflect.Message) {
+				if !proto.Equal(a.Interface(), b.Interface()) {
+					t.Errorf("hyperpb: %v\ndynamicpb: %v", a, b)
+				}
+			})
+		})
+		if err != nil {
+			t.Error(err)
 		}
 		if _, err := c.ToJSON(payload); err != nil {
 			t.Errorf("accepted, but not as JSON: %v", err)

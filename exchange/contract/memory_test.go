@@ -19,7 +19,20 @@ func ofNumbers(t testing.TB) *Contract {
 		repeated In inner = 4 [ITEM];
 		bool truth = 5 [ITEM];
 		repeated bool truths = 6 [ITEM];
-		map<int32, bool> by_number = 7 [ITEM];`), 1)
+		map<int32, bool> by_number = 7 [ITEM];
+		map<string, int64> by_name = 8 [ITEM];
+		repeated int32 short = 9 [ITEM];
+		repeated sint32 signed = 10 [ITEM];
+		repeated sint64 long_signed = 11 [ITEM];
+		repeated uint32 whole = 12 [ITEM];
+		repeated fixed32 fixed = 13 [ITEM];
+		repeated fixed64 long_fixed = 14 [ITEM];
+		repeated double real = 15 [ITEM];
+		enum E { E_UNSPECIFIED = 0; E_ONE = 1; }
+		repeated E ones = 16 [ITEM];
+		oneof pick { int32 a = 17 [ITEM]; In b = 18 [ITEM]; }
+		optional uint64 n = 19 [ITEM];
+		map<uint64, In> deep = 20 [ITEM];`), 1)
 }
 
 // TestNothingBehindAPayloadIsRead reads payloads that fill their memory to its

@@ -214,6 +214,7 @@ func TestBytesThatAreNoRecordAreRefused(t *testing.T) {
 		{"unknown group", plus(protowire.AppendTag(protowire.AppendTag(nil, 77, protowire.StartGroupType), 77, protowire.EndGroupType)...), "#77", "unknown_field"},
 		{"cut short", good[:len(good)-3], "remarks", "malformed"},
 		{"cut tag", plus(0x80), "", "malformed"},
+		{"padded tag", plus(0x9a, 0x81, 0x80, 0x80, 0x80, 0x00, 0x00), "", "malformed"},
 		{"length over the end", plus(protowire.AppendVarint(protowire.AppendTag(nil, 12, protowire.BytesType), 1<<40)...), "co_holders[0]", "malformed"},
 		{"field number 0", plus(0x02, 0x00), "", "malformed"},
 		{"wire type", plus(protowire.AppendVarint(protowire.AppendTag(nil, 12, protowire.VarintType), 1)...), "co_holders[0]", "malformed"},

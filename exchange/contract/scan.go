@@ -17,6 +17,10 @@ type scanner struct {
 	elements int
 }
 
+// maxTag is the length of a tag of 32 bits. How far a longer one may be padded is
+// each decoder's own.
+const maxTag = 5
+
 // seen are the singular fields and oneofs that a message has so far.
 type seen [(2*maxMessageFields + 63) / 64]uint64
 
@@ -33,7 +37,7 @@ func (s *scanner) message(b []byte, l *layout) {
 	var counts [maxLists]uint32
 	for len(b) > 0 && !s.report.full() {
 		number, wire, n := protowire.ConsumeTag(b)
-		if n < 0 {
+		if n < 0 || n > maxTag {
 			s.report.add(malformed)
 			return
 		}
