@@ -27,8 +27,9 @@ type NewDispute struct {
 
 // DisputeRecord asks a record's provider to verify it. Until it answers, the
 // record is marked disputed for everybody who reads it; it may be used
-// nonetheless. The provider has ten working days by law. While it is open a repeat
-// with the same content gives it once more and changes nothing.
+// nonetheless. The provider has ten working days by law. A repeat with the same content
+// changes nothing and gives it once more, with its answer if it has one; with another
+// reason, of a later version, or after it was withdrawn it is a new dispute.
 func (c *Client) DisputeRecord(ctx context.Context, n NewDispute) (*DisputeInfo, error) {
 	resp, err := c.corrections().DisputeRecord(ctx, &exchangev1.DisputeRecordRequest{
 		Topic: n.Topic, Index: n.Index, Fields: n.Fields, Reason: n.Reason, Acting: n.Acting.message(),

@@ -21,8 +21,8 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// Dispute raises a dispute. A repeat with the same content, while it is open, makes
-// no second entry and gives the receipt of the first.
+// Dispute raises a dispute. A repeat with the same content, while it is open or after
+// its answer, makes no second entry and gives the receipt of the first.
 func (k *Corrections) Dispute(ctx context.Context, caller *identity.Caller, r *exchangev1.DisputeRecordRequest) (*exchangev1.DisputeRecordResponse, error) {
 	acting := r.GetActing()
 	request := access.Request{
@@ -203,6 +203,9 @@ func (d *dispute) bounded(ctx context.Context, tx store.Tx) error {
 	}
 	if len(same) > 0 {
 		return d.again(ctx, tx, same[0])
+	}
+	if err := d.answered(ctx, tx); err != nil {
+		return err
 	}
 	var all int64
 	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM disputes WHERE participant = $1 AND state = 1", d.caller.Participant).Scan(&all); err != nil {

@@ -23,6 +23,31 @@ var errRepeat = errors.New("it is disputed already, in the same words")
 // again refuses a second open dispute of one record by one department: a repeat of
 // the first by errRepeat, so that whoever did not hear the answer may ask again.
 func (d *dispute) again(ctx context.Context, tx store.Tx, before *row) error {
+	if err := d.unlike(ctx, tx, before); err != nil {
+		return err
+	}
+	return fault.New(fault.AlreadyExists, "dispute.open", "your department disputes the record already; wait for the answer, or withdraw that dispute")
+}
+
+// answered refuses by errRepeat what disputes the same version in the same words as a
+// dispute that its provider answered: that answer stands. With another reason, of a
+// later version, or after it was taken back, a record is disputed anew.
+func (d *dispute) answered(ctx context.Context, tx store.Tx) error {
+	ended, err := readRows(ctx, tx, "WHERE participant = $1 AND key_token = $2 AND topic = $3 AND version = $4 AND state IN ($5, $6)",
+		d.caller.Participant, d.version.KeyToken, d.topic.Name, int64(d.version.Index), int64(corrected), int64(kept))
+	if err != nil {
+		return err
+	}
+	for _, before := range ended {
+		if err := d.unlike(ctx, tx, before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlike refuses a repeat of an earlier dispute by errRepeat.
+func (d *dispute) unlike(ctx context.Context, tx store.Tx, before *row) error {
 	_, said, err := d.k.line(ctx, tx, before.idx)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -37,7 +62,7 @@ func (d *dispute) again(ctx context.Context, tx store.Tx, before *row) error {
 		d.before = before.idx
 		return errRepeat
 	}
-	return fault.New(fault.AlreadyExists, "dispute.open", "your department disputes the record already; wait for the answer, or withdraw that dispute")
+	return nil
 }
 
 // repeat answers by the dispute that was raised before.

@@ -36,6 +36,9 @@ be used nonetheless.`,
 			if err != nil {
 				return err
 			}
+			if d.GetState() != exchangev1.DisputeState_DISPUTE_STATE_OPEN {
+				return a.disputed(d, "the dispute of entry %d said the same, and is answered: %s%s", d.GetEntry(), enumText(d.GetState()), prefix(": ", d.GetAnswer()))
+			}
 			return a.disputed(d, "the record is disputed by entry %d; %s has to answer", d.GetEntry(), d.GetProvider())
 		}),
 	}

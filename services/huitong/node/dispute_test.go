@@ -205,6 +205,43 @@ func TestDisputesSideBySide(t *testing.T) {
 	fsck(t, r.Exchange)
 }
 
+// TestWhatWasAnsweredIsNotAskedAgain: the same words on the same version have their
+// answer; another reason, a later version and what was taken back are disputed anew.
+func TestWhatWasAnsweredIsNotAskedAgain(t *testing.T) {
+	r := newRegistry(t)
+	marriageGrant(t, r.Exchange, 0)
+	m := r.records[0]
+	dispute := func(d sdk.NewDispute) *sdk.DisputeInfo {
+		t.Helper()
+		got, err := r.hall.DisputeRecord(t.Context(), d)
+		ok(t, err)
+		return got
+	}
+	words := disputing(r.seen(t, m).Index, "state")
+	first := dispute(words)
+	kept, err := r.civil.AnswerKept(t.Context(), first.Entry, "officer-3", "登记档案核实无误")
+	ok(t, err)
+	size := r.Node.Journal.Head().Size
+	if again := dispute(words); again.Entry != first.Entry || again.State != kept.State || again.Answer != kept.Answer || r.seen(t, m).Disputed {
+		t.Errorf("the same words make %v", again)
+	}
+	if entries := r.Node.Journal.Head().Size - size; entries != 1 { // that of seeing it
+		t.Errorf("a repeat made %d entries", entries-1)
+	}
+	other := words
+	other.Reason = "又收到法院判决书"
+	second := dispute(other)
+	if second.Entry == first.Entry || !r.seen(t, m).Disputed {
+		t.Errorf("another reason is answered by %v", second)
+	}
+	_, err = r.hall.WithdrawDispute(t.Context(), second.Entry, "clerk-017", "材料看错")
+	ok(t, err)
+	if third := dispute(other); third.Entry == second.Entry {
+		t.Error("what was taken back cannot be disputed any more")
+	}
+	fsck(t, r.Exchange)
+}
+
 // TestDisputesThatMakeNoSense: each is refused by field and rule, and leaves
 // the entry of that alone.
 func TestDisputesThatMakeNoSense(t *testing.T) {
@@ -258,7 +295,9 @@ func TestAnErasedRecordsDisputesEnd(t *testing.T) {
 	if _, err := r.civil.AnswerKept(t.Context(), first.Entry, "officer-3", "核实无误"); err != nil {
 		t.Fatal(err)
 	}
-	second, err := r.hall.DisputeRecord(t.Context(), disputing(index))
+	otherwise := disputing(index)
+	otherwise.Reason = "又收到法院判决书"
+	second, err := r.hall.DisputeRecord(t.Context(), otherwise)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,9 @@ const (
 // Several departments may dispute one record, each on its own.
 type CorrectionServiceClient interface {
 	// Disputes a record that the caller's department received, queried or checked,
-	// or may read.
+	// or may read. The same words on the same version, while the dispute is open or
+	// once it was answered, are a repeat: they give that dispute and its answer. With
+	// another reason, of a later version, or after it was withdrawn, it is a new one.
 	DisputeRecord(ctx context.Context, in *DisputeRecordRequest, opts ...grpc.CallOption) (*DisputeRecordResponse, error)
 	// Takes a dispute back; for whoever raised it.
 	WithdrawDispute(ctx context.Context, in *WithdrawDisputeRequest, opts ...grpc.CallOption) (*WithdrawDisputeResponse, error)
@@ -120,7 +122,9 @@ func (c *correctionServiceClient) ListDisputes(ctx context.Context, in *ListDisp
 // Several departments may dispute one record, each on its own.
 type CorrectionServiceServer interface {
 	// Disputes a record that the caller's department received, queried or checked,
-	// or may read.
+	// or may read. The same words on the same version, while the dispute is open or
+	// once it was answered, are a repeat: they give that dispute and its answer. With
+	// another reason, of a later version, or after it was withdrawn, it is a new one.
 	DisputeRecord(context.Context, *DisputeRecordRequest) (*DisputeRecordResponse, error)
 	// Takes a dispute back; for whoever raised it.
 	WithdrawDispute(context.Context, *WithdrawDisputeRequest) (*WithdrawDisputeResponse, error)
