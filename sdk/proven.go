@@ -36,8 +36,30 @@ func (c *Client) Evidence(ctx context.Context, index uint64, opening bool) (*Evi
 	if e.Proof, err = r.TlogProof(); err != nil {
 		return nil, err
 	}
-	_, err = checkPublisher(e)
+	if _, err = checkPublisher(e); err != nil {
+		return nil, err
+	}
+	if e.Cut, err = c.payloadProof(ctx, in.GetEntry().GetPublished(), e.RecordOpening); err != nil {
+		return nil, err
+	}
+	_, err = checkOpening(e)
 	return e, err
+}
+
+// payloadProof makes what proves an opened payload to who does not have its contract.
+func (c *Client) payloadProof(ctx context.Context, p *ledgerv1.RecordPublished, o *ledgerv1.RecordOpening) (*ledgerv1.CutProof, error) {
+	if len(o.GetPayload()) == 0 || len(p.GetPayloadCommitment()) == 0 {
+		return nil, nil
+	}
+	contract, err := c.book.version(ctx, p.GetContract(), p.GetContractVersion())
+	if err != nil {
+		return nil, err
+	}
+	_, proof, err := contract.layout.Cut(o.GetSecret(), o.GetPayload(), contract.layout.Fields)
+	if err != nil {
+		return nil, unproven("the opening's payload: %w", err)
+	}
+	return proof, nil
 }
 
 // Proven is what evidence proves.
@@ -47,11 +69,15 @@ type Proven struct {
 	// Signed: the publisher's signature is in the evidence, and right. What nobody
 	// signed has none; a holder may have left it out too.
 	Signed bool
+	// Opened: an opening is in the evidence, and is what the entry commits to. The
+	// opening of a publication is checked if its secret is there, which an auditor
+	// does not get; that of another entry is not, and proves nothing.
+	Opened bool
 }
 
 // VerifyEvidence checks one entry alone and offline: that it is in the ledger, by
-// the ledger's key, and the publisher's signature, by the certificate whose hash the
-// entry holds. It says nothing about openings.
+// the ledger's key, the publisher's signature, by the certificate whose hash the
+// entry holds, and the opening of a publication, by the entry's commitments.
 func VerifyEvidence(e *Evidence, ledgerKey string) (*Proven, error) {
 	receipt, err := ReadReceipt(e.GetLeaf(), e.GetProof())
 	if err != nil {
@@ -64,8 +90,44 @@ func VerifyEvidence(e *Evidence, ledgerKey string) (*Proven, error) {
 	if err := proto.Unmarshal(e.GetLeaf(), out.Entry); err != nil {
 		return nil, unproven("the leaf of entry %d does not decode", receipt.Index)
 	}
-	out.Signed, err = checkPublisher(e)
-	return out, err
+	if out.Signed, err = checkPublisher(e); err != nil {
+		return nil, err
+	}
+	if out.Opened, err = checkOpening(e); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// checkOpening checks a publication's opening, and says whether one is there that can
+// be checked.
+func checkOpening(e *Evidence) (bool, error) {
+	o := e.GetRecordOpening()
+	if len(o.GetSecret()) == 0 {
+		return false, nil
+	}
+	entry := &ledgerv1.LedgerEntry{}
+	if err := proto.Unmarshal(e.GetLeaf(), entry); err != nil {
+		return false, unproven("the leaf does not decode")
+	}
+	p := entry.GetPublished()
+	if p == nil {
+		return false, unproven("entry %d is no publication, and has no opening of one", entry.GetIndex())
+	}
+	if err := verify.CheckRecordOpening(p, o); err != nil {
+		return false, unproven("the opening of entry %d: %w", entry.GetIndex(), err)
+	}
+	if len(o.GetPayload()) == 0 {
+		return true, nil
+	}
+	withheld, err := verify.CheckCut(p.GetContract(), p.GetContractVersion(), o.GetPayload(), e.GetCut(), p.GetPayloadCommitment())
+	if err != nil {
+		return false, unproven("the opening of entry %d: %w", entry.GetIndex(), err)
+	}
+	if len(withheld) > 0 {
+		return false, unproven("the opening of entry %d leaves out %d fields of the record", entry.GetIndex(), len(withheld))
+	}
+	return true, nil
 }
 
 // checkPublisher checks the publisher's signature, and says whether there is one.

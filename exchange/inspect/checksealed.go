@@ -84,29 +84,15 @@ func (c *checker) checkRecordOpening(ctx context.Context, r *row, p *ledgerv1.Re
 	if err != nil {
 		return wrong("sealed", r.index, "body and key_token do not open")
 	}
-	secret := opening.Secret
-	switch {
-	case !bytes.Equal(r.keyToken, c.keys.Token(identity.TokenRecord, p.Topic, opening.Key)):
+	if !bytes.Equal(r.keyToken, c.keys.Token(identity.TokenRecord, p.Topic, opening.Key)) {
 		return wrong("sealed", r.index, "key_token is not that of the record's key")
-	case !bytes.Equal(p.KeyCommitment, verify.CommitText(verify.Key, 0, secret, opening.Key)):
-		return wrong("sealed", r.index, "the key is not what the entry commits to")
-	case !bytes.Equal(p.ReasonCommitment, verify.CommitText(verify.Reason, 0, secret, opening.Reason)):
-		return wrong("sealed", r.index, "the reason is not what the entry commits to")
-	case !bytes.Equal(p.SuccessorCommitment, verify.CommitText(verify.Successor, 0, secret, opening.Successor)):
-		return wrong("sealed", r.index, "the successor is not what the entry commits to")
-	case len(p.SubjectCommitments) != len(opening.Subjects):
-		return wrong("sealed", r.index, "the entry commits to %d subjects, the opening has %d", len(p.SubjectCommitments), len(opening.Subjects))
 	}
-	if !bytes.Equal(p.DocumentsCommitment, verify.CommitDocuments(secret, opening.Documents)) {
-		return wrong("sealed", r.index, "the documents are not what the entry commits to")
+	if bad := verify.CheckRecordOpening(p, opening); bad != nil {
+		return wrong("sealed", r.index, "%v", bad)
 	}
 	c.documents.attach(r.index, opening.Documents)
 	var tokens []byte
-	for i, s := range opening.Subjects {
-		h := verify.CommitSubject(verify.Subject, uint32(i), secret, s)
-		if !bytes.Equal(h[:], p.SubjectCommitments[i]) {
-			return wrong("sealed", r.index, "subject %d is not what the entry commits to", i)
-		}
+	for _, s := range opening.Subjects {
 		tokens = append(tokens, c.keys.Token(identity.TokenSubject, s.Type, s.Number)...)
 	}
 	if !bytes.Equal(tokens, r.tokens) {
@@ -119,7 +105,7 @@ func (c *checker) checkRecordOpening(ctx context.Context, r *row, p *ledgerv1.Re
 	if err != nil {
 		return err
 	}
-	commitment, err := l.verify.Commitment(secret, opening.Payload)
+	commitment, err := l.verify.Commitment(opening.Secret, opening.Payload)
 	if err != nil || !bytes.Equal(commitment[:], p.PayloadCommitment) {
 		return wrong("sealed", r.index, "the payload is not what the entry commits to")
 	}

@@ -213,6 +213,12 @@ func (a *app) verifyEvidence(r io.Reader, key, certificate string) error {
 	case proven.Entry.GetPublished() != nil:
 		a.printf("no signature of its publisher is in the file\n")
 	}
+	switch {
+	case proven.Opened:
+		a.printf("the opening in the file is what the entry commits to\n")
+	case e.GetRecordOpening() != nil || e.GetReadOpening() != nil:
+		a.printf("the opening in the file is NOT proven: nothing in the file ties it to the entry\n")
+	}
 	return a.showEntry(&ledgerv1.Entry{Leaf: e.GetLeaf(), Entry: proven.Entry})
 }
 

@@ -88,3 +88,46 @@ func changedByte(t *testing.T, e *sdk.Evidence, key string) {
 		t.Error("the evidence was not restored:", err)
 	}
 }
+
+// TestAnOpeningThatWasAlteredIsFound: what a holder shows beside the proof of an
+// entry is what the entry commits to, or it is told that nothing proves it.
+func TestAnOpeningThatWasAlteredIsFound(t *testing.T) {
+	x := nodetest.Start(t)
+	tax := x.Join(t, sample.HumanResources, "payroll")
+	auditor := x.Join(t, sample.Audit, "audit", cataloguev1.Role_ROLE_AUDITOR)
+	ok(t, x.CreateTopic(t.Context(), unconditional("income", "Income", sample.HumanResources)))
+	publisher := tax.Publisher(sdk.PublisherConfig{})
+	receipt, err := publisher.Publish(t.Context(), "income", income(earner, 1))
+	ok(t, err)
+	ok(t, publisher.Close(t.Context()))
+	whole, err := tax.Evidence(t.Context(), receipt.Index, true)
+	ok(t, err)
+	proven, err := sdk.VerifyEvidence(whole, x.Node.LedgerKey())
+	ok(t, err)
+	if !proven.Opened || len(whole.RecordOpening.Payload) == 0 {
+		t.Errorf("its publisher's own opening is proven as %+v", proven)
+	}
+	for name, change := range map[string]func(e *sdk.Evidence){
+		"another key":         func(e *sdk.Evidence) { e.RecordOpening.Key += "1" },
+		"a reason":            func(e *sdk.Evidence) { e.RecordOpening.Reason = "更正" },
+		"a successor":         func(e *sdk.Evidence) { e.RecordOpening.Successor = "2" },
+		"another subject":     func(e *sdk.Evidence) { e.RecordOpening.Subjects[0].Number += "1" },
+		"no subjects":         func(e *sdk.Evidence) { e.RecordOpening.Subjects = nil },
+		"a document":          func(e *sdk.Evidence) { e.RecordOpening.Documents = []*sdk.Document{{Title: "证明"}} },
+		"another secret":      func(e *sdk.Evidence) { e.RecordOpening.Secret[0] ^= 1 },
+		"a payload changed":   func(e *sdk.Evidence) { p := e.RecordOpening.Payload; p[len(p)-1] ^= 1 },
+		"a payload cut short": func(e *sdk.Evidence) { e.RecordOpening.Payload = e.RecordOpening.Payload[:2] },
+		"no proof of payload": func(e *sdk.Evidence) { e.Cut = nil },
+	} {
+		e := proto.CloneOf(whole)
+		change(e)
+		if _, err := sdk.VerifyEvidence(e, x.Node.LedgerKey()); err == nil {
+			t.Errorf("with %s it is proven", name)
+		}
+	}
+	part, err := auditor.Evidence(t.Context(), receipt.Index, true)
+	ok(t, err)
+	if proven, err = sdk.VerifyEvidence(part, x.Node.LedgerKey()); err != nil || proven.Opened || part.RecordOpening.GetKey() == "" {
+		t.Errorf("an opening without its secret is proven as %+v: %v", proven, err)
+	}
+}

@@ -633,7 +633,8 @@ type Evidence struct {
 	// The opening, as far as the holder may see it.
 	RecordOpening *RecordOpening `protobuf:"bytes,3,opt,name=record_opening,json=recordOpening,proto3" json:"record_opening,omitempty"`
 	ReadOpening   *ReadOpening   `protobuf:"bytes,4,opt,name=read_opening,json=readOpening,proto3" json:"read_opening,omitempty"`
-	Cut           *CutProof      `protobuf:"bytes,5,opt,name=cut,proto3" json:"cut,omitempty"`
+	// Proves the payload of the record opening, whole, without its contract.
+	Cut *CutProof `protobuf:"bytes,5,opt,name=cut,proto3" json:"cut,omitempty"`
 	// Of a publication that was signed: the leaf hashes of all statements of its
 	// call, in order, which tell nothing of the others.
 	Statements [][]byte `protobuf:"bytes,6,rep,name=statements,proto3" json:"statements,omitempty"`
