@@ -48,6 +48,8 @@ func letterOrDigit(c byte) bool {
 // maxReference bounds a person's or case's reference, in bytes.
 const maxReference = 128
 
+func reference(text string) bool { return len(text) <= maxReference && contract.OneLine(text) }
+
 // Decide answers a request. A caller whose certificate, system or participant
 // is no longer in force is refused, whatever it asks.
 func (p *Policy) Decide(r Request) Decision {

@@ -102,8 +102,8 @@ var table = []rule{
 		return !PurposeGood(q.Purpose)
 	}, "a service item code has 1 to 64 letters, digits and . _ : -"},
 	{"acting.size", fault.Denied, ofRequest, byOfficial, func(q *question, _ *Grant) bool {
-		return len(q.Person) > maxReference || len(q.Case) > maxReference
-	}, fmt.Sprintf("person and case are references of at most %d bytes", maxReference)},
+		return !reference(q.Person) || !reference(q.Case)
+	}, fmt.Sprintf("person and case are references of at most %d bytes, in one line without control characters", maxReference)},
 	{"check.unknown", fault.Denied, ofRequest, []Action{Check}, func(q *question, _ *Grant) bool {
 		return q.own
 	}, "a check is agreed in a grant, and your own topic needs none; query it"},

@@ -121,6 +121,10 @@ func TestWhatIsNoCase(t *testing.T) {
 	for rule, change := range map[string]func(*accessv1.OpenCaseRequest){
 		"number.size":            func(r *accessv1.OpenCaseRequest) { r.Number = "" },
 		"person.size":            func(r *accessv1.OpenCaseRequest) { r.Person = "" },
+		"number.text":            func(r *accessv1.OpenCaseRequest) { r.Number = "SF-1\n" },
+		"person.text":            func(r *accessv1.OpenCaseRequest) { r.Person = "clerk\x1b[2J" },
+		"reason.text":            func(r *accessv1.OpenCaseRequest) { r.Reason = "补录\x00" },
+		"subject.role":           func(r *accessv1.OpenCaseRequest) { r.Subjects[0].Role = "申请人\u202e" },
 		"acting.purpose.format":  func(r *accessv1.OpenCaseRequest) { r.Item = "11010519491231002X" },
 		"case.subjects":          func(r *accessv1.OpenCaseRequest) { r.Subjects = nil },
 		"case.subjects.twice":    func(r *accessv1.OpenCaseRequest) { r.Subjects = append(r.Subjects, r.Subjects[0]) },

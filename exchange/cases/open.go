@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -103,15 +102,21 @@ func first(err error) error {
 }
 
 func reference(field, text string) error {
-	if text == "" || len(text) > maxReference || !utf8.ValidString(text) {
+	if text == "" || len(text) > maxReference {
 		return fault.Field(field, field+".size", "has 1 to %d bytes of UTF-8", maxReference)
+	}
+	if !contract.OneLine(text) {
+		return fault.Field(field, field+".text", "is no line of printable text; write it without control characters")
 	}
 	return nil
 }
 
 func words(field, text string) error {
-	if len(text) > maxReason || !utf8.ValidString(text) {
+	if len(text) > maxReason {
 		return fault.Field(field, field+".size", "has at most %d bytes of UTF-8", maxReason)
+	}
+	if !contract.Lines(text) {
+		return fault.Field(field, field+".text", "is no printable text; write it without control characters")
 	}
 	return nil
 }
@@ -126,8 +131,8 @@ func subjectsOf(given []*ledgerv1.Subject) ([]*ledgerv1.Subject, error) {
 		if err != nil {
 			return nil, fault.Field("subjects.number", fault.RuleOf(err), "%s", fault.Status(err).Message())
 		}
-		if len(s.GetRole()) > 64 || !utf8.ValidString(s.GetRole()) {
-			return nil, fault.Field("subjects.role", "subject.role", "has at most 64 bytes of UTF-8")
+		if len(s.GetRole()) > 64 || !contract.OneLine(s.GetRole()) {
+			return nil, fault.Field("subjects.role", "subject.role", "has at most 64 bytes of printable text in one line")
 		}
 		list[i] = &ledgerv1.Subject{Type: s.GetType(), Number: number, Role: s.GetRole()}
 		for _, before := range list[:i] {

@@ -275,6 +275,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"topic taken":         {topic(func(m *cataloguev1.Topic) { m.Name = "taken" }), fault.AlreadyExists, "topic.exists"},
 		"topic secret":        {topic(func(m *cataloguev1.Topic) { m.Secrecy = cataloguev1.Secrecy_SECRECY_WORK_SECRET }), fault.Denied, "topic.secret"},
 		"participant code":    {participant("11999900MB0000019E", "x", ""), fault.Invalid, "identifier.credit_code"},
+		"participant's lines": {participant(catalogtest.Audit, "审计\n局", ""), fault.Invalid, "participant.name.text"},
 		"participant name":    {participant(catalogtest.Audit, "", ""), fault.Invalid, "participant.name.required"},
 		"participant region":  {participant(catalogtest.Audit, "x", "1"), fault.Invalid, "identifier.region"},
 		"system participant":  {enrol(catalogtest.Audit+"/x", department), fault.Invalid, "participant.unknown"},

@@ -190,6 +190,9 @@ func (w *Write) enter(e journal.Entry) {
 // a person's identity number.
 func Text(field, text string, required bool) error { return entry.Text(field, text, required) }
 
+// Name refuses a name or title that is missing or no text of one line.
+func Name(field, text string) error { return entry.Name(field, text) }
+
 // maxReason bounds a reason, which stands in the ledger in the clear.
 const maxReason = 300
 

@@ -61,7 +61,7 @@ func checkGroup(g *cataloguev1.Group) error {
 	if !seen[g.Lead] {
 		return fault.Field("group.lead", "group.lead", "is the member whose persons sign for the group")
 	}
-	return Text("group.title", g.Title, true)
+	return Name("group.title", g.Title)
 }
 
 func (w *Write) changeGroup(ctx context.Context, n *cataloguev1.Group) (*cataloguev1.Group, error) {

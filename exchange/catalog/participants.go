@@ -42,7 +42,7 @@ func checkParticipant(p *cataloguev1.Participant) error {
 			return fault.Field("participant.region", "identifier.region", "%v", err)
 		}
 	}
-	return Text("participant.name", p.Name, true)
+	return Name("participant.name", p.Name)
 }
 
 func (w *Write) registerParticipant(ctx context.Context, p *cataloguev1.Participant) (*cataloguev1.Participant, error) {

@@ -58,7 +58,7 @@ func checkStaff(field, text string) error {
 	if len(text) > maxStaff {
 		return fault.Field(field, "person."+field+".size", "has more than %d bytes", maxStaff)
 	}
-	return Text(field, text, true)
+	return Name(field, text)
 }
 
 func checkCapacities(list []cataloguev1.Capacity) error {

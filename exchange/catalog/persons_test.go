@@ -101,6 +101,8 @@ func TestPersonsThatAreRefused(t *testing.T) {
 		{"no reference", "reference.required", civil.Caller, func(r *cataloguev1.EnrolPersonRequest) { r.Reference = " " }},
 		{"an identity number", "reference.personal", civil.Caller, func(r *cataloguev1.EnrolPersonRequest) { r.Reference = "11010519491231002X" }},
 		{"a long name", "person.name.size", civil.Caller, func(r *cataloguev1.EnrolPersonRequest) { r.Name = string(make([]byte, 200)) }},
+		{"a name of two lines", "name.text", civil.Caller, func(r *cataloguev1.EnrolPersonRequest) { r.Name = "王敏\n张伟" }},
+		{"a name that is read backwards", "name.text", civil.Caller, func(r *cataloguev1.EnrolPersonRequest) { r.Name = "王\u202e敏" }},
 		{"a reference that is taken", "person.reference", civil.Caller, func(r *cataloguev1.EnrolPersonRequest) { r.Reference = "MZ-01" }},
 		{"a key that is taken", "person.key", civil.Caller, func(r *cataloguev1.EnrolPersonRequest) {
 			proto.Reset(r)

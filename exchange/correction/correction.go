@@ -17,12 +17,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/cases"
 	"github.com/huitong-bus/huitong/exchange/catalog"
+	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -192,7 +191,7 @@ func text(field, value string, limit int, required bool) error {
 		return fault.Field(field, field+".required", "is required")
 	case len(value) > limit:
 		return fault.Field(field, field+".size", "has more than %d bytes", limit)
-	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
+	case !contract.Lines(value):
 		return fault.Field(field, field+".text", "is not printable text")
 	}
 	return nil

@@ -2,10 +2,8 @@ package document
 
 import (
 	"regexp"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
@@ -31,7 +29,7 @@ func check(d *ledgerv1.Document) error {
 		return fault.Field("document.sha256", "document.sha256.size", "needs %d bytes", verify.HashSize)
 	case !mediaType.MatchString(d.GetMediaType()):
 		return fault.Field("document.media_type", "document.media_type", "is no media type such as application/pdf: lower case, without parameters")
-	case len(d.GetTitle()) > maxTitle || !utf8.ValidString(d.GetTitle()) || strings.ContainsFunc(d.GetTitle(), unicode.IsControl):
+	case len(d.GetTitle()) > maxTitle || !contract.OneLine(d.GetTitle()):
 		return fault.Field("document.title", "document.title", "has at most %d bytes of UTF-8 without control characters", maxTitle)
 	}
 	return nil

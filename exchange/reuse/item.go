@@ -27,8 +27,9 @@ type Topics interface {
 }
 
 // ItemCheck refuses a service item when it is published, if its evidence could
-// never be found: a clerk would learn it only from a case that is stuck; or if its
-// forms and samples are not there for the applicant to download.
+// never be found: a clerk would learn it only from a case that is stuck; if its
+// forms and samples are not there for the applicant to download; or if its texts
+// have characters that nobody sees.
 type ItemCheck struct {
 	Topics     Topics
 	Conditions *Conditions
@@ -46,6 +47,7 @@ func (c *ItemCheck) Check(payload []byte, documents []*ledgerv1.Document) error 
 		return err
 	}
 	found = append(found, CheckDocuments(item, documents)...)
+	found = append(found, CheckTexts(item)...)
 	if len(found) == 0 {
 		return nil
 	}

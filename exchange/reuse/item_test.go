@@ -148,6 +148,38 @@ func whole() (*recordsv1.ServiceItem, []*ledgerv1.Document) {
 	}, attached
 }
 
+func TestTextsThatNobodySeesAreRefused(t *testing.T) {
+	item, _ := whole()
+	item.Name, item.Conditions = "困难\x00补贴", []string{"甲\n乙", "丙\x1b[2J"}
+	item.Materials[1].Guide, item.Materials[1].Name = "第一行\n第二行", "申请表\n（一）"
+	item.Materials[1].SampleDocument.Name = "样\u202e表.txt"
+	item.Questions = []*recordsv1.ItemQuestion{{Question: "多久？", Answer: "十日\r\n"}}
+	var got []string
+	for _, v := range reuse.CheckTexts(item) {
+		got = append(got, v.Field+" "+v.Rule)
+	}
+	want := []string{
+		"conditions[1] text.control", "materials[1].name text.control", "materials[1].sample_document.name text.control",
+		"name text.control", "questions[0].answer text.control",
+	}
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+	only := &recordsv1.ServiceItem{Name: "困难\x00补贴"}
+	payload, err := proto.Marshal(only)
+	must(t, err)
+	check := &reuse.ItemCheck{Topics: topics(t), Conditions: &reuse.Conditions{}}
+	if err := check.Check(payload, nil); fault.KindOf(err) != fault.Invalid || fault.RuleOf(err) != "text.control" {
+		t.Errorf("published is refused by %v", err)
+	}
+	for range 200 {
+		item.Conditions = append(item.Conditions, "\x00")
+	}
+	if n := len(reuse.CheckTexts(item)); n != 64 {
+		t.Errorf("%d are told", n)
+	}
+}
+
 func TestAnItemWithoutItsDocumentsIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -49,7 +49,7 @@ func CheckDraft(t *cataloguev1.Topic) error {
 		f.add("topic.name", "topic.name",
 			`starts with a lower-case letter or digit, has lower-case letters, digits, "-" and "_", at most 96 of them, and names no person`)
 	}
-	f.err(Text("topic.title", t.Title, true))
+	f.err(Name("topic.title", t.Title))
 	f.err(Text("topic.contract", t.Contract, true))
 	f.err(Text("topic.conditions", t.Conditions, false))
 	f.err(Text("topic.legal_basis", t.LegalBasis, false))

@@ -2,7 +2,6 @@ package entry
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
@@ -20,10 +19,21 @@ func Text(field, text string, required bool) error {
 		return fault.Field(field, field+".required", "is required")
 	case len(text) > maxText:
 		return fault.Field(field, field+".size", "has more than %d bytes", maxText)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }):
+	case !contract.Lines(text):
 		return fault.Field(field, field+".text", "is not printable text")
 	case contract.HoldsResidentID(text):
 		return fault.Field(field, field+".personal", "holds a resident identity number; name no person here")
+	}
+	return nil
+}
+
+// Name is Text for what stands in one line: names and titles.
+func Name(field, text string) error {
+	if err := Text(field, text, true); err != nil {
+		return err
+	}
+	if !contract.OneLine(text) {
+		return fault.Field(field, field+".text", "is no line of printable text")
 	}
 	return nil
 }
