@@ -17,7 +17,7 @@ func (c *checker) checkRest(ctx context.Context) error {
 		c.checkPositions, c.checkStreamErasures, c.checkUse, c.checkLanes, c.checkDeadLetters, c.checkPending, c.checkFullLoads, c.checkHearing,
 		c.checkDisputes, c.checkErasureLists,
 		c.checkThresholds, c.checkDeadlines, c.checkCases, c.checkGuards, c.checkConsents, c.checkRepresentations, c.checkEnrolments, c.checkArrears,
-		c.checkDocuments, c.checkReuse,
+		c.checkDocuments, c.checkReuse, c.checkFanOuts,
 	} {
 		if err := check(ctx); err != nil {
 			return err

@@ -10,10 +10,12 @@ import (
 
 // elsewhere are tables that have no rows here, and where they are tried.
 var elsewhere = map[string]string{
-	"preparations": "services/huitong/node",
-	"choices":      "services/huitong/node",
-	"submissions":  "services/huitong/node",
-	"papers":       "services/huitong/node",
+	"preparations":    "services/huitong/node",
+	"choices":         "services/huitong/node",
+	"submissions":     "services/huitong/node",
+	"papers":          "services/huitong/node",
+	"fan_outs":        "services/huitong/node",
+	"fan_out_sources": "services/huitong/node",
 }
 
 // The tables that are changed column by column, and those that nothing can be

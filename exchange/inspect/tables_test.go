@@ -73,8 +73,6 @@ var unproven = map[string]string{
 
 	"documents.touched":  "when something of an upload came last; says only when an unfinished one is forgotten",
 	"document_remains.*": "whose chunks, which nobody can read any more, are still to be taken away",
-	"fan_outs.*":         "how far a fan-out has come; what was asked, said and reported are records, each reading an entry",
-	"fan_out_sources.*":  "how far a source has come; what was asked, said and reported are records, each reading an entry",
 
 	"relay_leases.*":         "which process relays now",
 	"instances.*":            "which processes serve now",
