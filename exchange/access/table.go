@@ -142,7 +142,7 @@ var table = []rule{
 	}, "the check has no such threshold; choose one that the grant names"},
 	{"grant.suspended", fault.Denied, ofGrant, reading, func(_ *question, g *Grant) bool {
 		return g.State == accessv1.GrantState_GRANT_STATE_SUSPENDED
-	}, "the grant is suspended; ask the operator to resume it"},
+	}, "the grant is suspended; the side that suspended it may resume it, and the operator"},
 	{"grant.inactive", fault.Denied, ofGrant, reading, func(_ *question, g *Grant) bool {
 		return g.State != accessv1.GrantState_GRANT_STATE_ACTIVE
 	}, "the grant is not in force: it is not agreed yet, or has ended; see its state, and ask for a new one if it has"},

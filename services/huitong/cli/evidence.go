@@ -145,7 +145,7 @@ func (a *app) ledgerKey(given string) (string, error) {
 	}
 	c, err := a.chosen()
 	if err != nil {
-		return "", err
+		return "", advise(err, "without a connection, name the ledger's key with --ledger-key")
 	}
 	if c.LedgerKey == "" {
 		return "", usageError("the context holds no ledger key; give it with --ledger-key")
@@ -202,6 +202,9 @@ func (a *app) verifyEvidence(r io.Reader, key, certificate string) error {
 		return err
 	}
 	if certificate != "" {
+		if proven.Entry.GetPublished() == nil {
+			return usageError("entry %d is no publication, so its proof holds no signature; the steps of grants are checked in an export: huitong ledger export, huitong ledger verify", proven.Entry.GetIndex())
+		}
 		if err := signedBy(e, certificate); err != nil {
 			return err
 		}

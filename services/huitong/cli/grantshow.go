@@ -71,7 +71,11 @@ func forceText(answer *accessv1.GetAgreementResponse) string {
 		return "no version yet"
 	}
 	g := one.GetGrant()
-	return "version " + itoa(g.GetVersion()) + ", " + enumText(g.GetState()) + ", until " + orElse(g.GetValidUntil(), "open")
+	version := "version " + itoa(g.GetVersion()) + ", " + enumText(g.GetState())
+	if g.GetState() != accessv1.GrantState_GRANT_STATE_ACTIVE && g.GetState() != accessv1.GrantState_GRANT_STATE_SUSPENDED {
+		return "no more: " + version
+	}
+	return version + ", until " + orElse(g.GetValidUntil(), "open")
 }
 
 func (a *app) grantChecks(g *accessv1.Grant) error {
