@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
@@ -97,7 +98,7 @@ func (c *checker) checkGuards(ctx context.Context) error {
 			journal.GuardEnrolment: bytes.Count(key, []byte("/")) == 2, // a subscription's id
 		}
 		if !form[journal.GuardKind(kind)] || version < 1 || uint64(version) > c.head.Size {
-			return wrong("guards", hex.EncodeToString(key), "the row is not what the journal writes")
+			return wrong("guards", fmt.Sprintf("%d %x", kind, key), "the row is not what the journal writes")
 		}
 		return nil
 	})
