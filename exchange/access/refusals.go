@@ -33,7 +33,7 @@ type RefusalsConfig struct {
 	Log    *slog.Logger
 }
 
-// Refusals commits the ledger entries of denials. The first refusal of a caller,
+// Refusals commits the ledger entries of refusals. The first refusal of a caller,
 // topic and rule is committed before the caller hears of it; further ones within
 // the same window are counted, and the window's end commits one entry for all of
 // them. A crash loses what was counted and not yet committed, never the first.

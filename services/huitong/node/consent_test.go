@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/huitong-bus/huitong/exchange/catalog/catalogtest"
 	"github.com/huitong-bus/huitong/exchange/fault"
@@ -78,6 +79,16 @@ func ok(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// publishOne publishes a record by a publisher of its own.
+func publishOne(t *testing.T, c *sdk.Client, topic string, m proto.Message) *sdk.Receipt {
+	t.Helper()
+	publisher := c.Publisher(sdk.PublisherConfig{})
+	receipt, err := publisher.Publish(t.Context(), topic, m)
+	ok(t, err)
+	ok(t, publisher.Close(t.Context()))
+	return receipt
 }
 
 func person(number string) sdk.Subject { return sdk.Subject{Type: "111", Number: number} }

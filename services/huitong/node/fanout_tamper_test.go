@@ -13,10 +13,7 @@ import (
 // source is, and a row that is missing.
 func TestEveryColumnOfAFanOutIsProven(t *testing.T) {
 	m := newMeansTest(t)
-	publisher := m.tax.Publisher(sdk.PublisherConfig{})
-	_, err := publisher.Publish(t.Context(), "income", income(earner, 7))
-	ok(t, err)
-	ok(t, publisher.Close(t.Context()))
+	publishOne(t, m.tax, "income", income(earner, 7))
 	supply(t, m.tax, "wages", nil)
 	f := m.ask(t, source("income", earner), source("wages", earner), source("unknown", earner), sdk.Source{Topic: "benefits", Subject: person(earner), Wait: time.Millisecond})
 	wantStates(t, f, sdk.SourceFound, sdk.SourceFound, sdk.SourceRefused, sdk.SourceTimedOut)

@@ -131,10 +131,7 @@ func reports(t *testing.T, c *sdk.Client) <-chan *recordsv1.FanOutReport {
 
 func TestAFanOutAsksSuppliersAndTheExchange(t *testing.T) {
 	m := newMeansTest(t)
-	publisher := m.tax.Publisher(sdk.PublisherConfig{})
-	_, err := publisher.Publish(t.Context(), "income", income(earner, 7))
-	ok(t, err)
-	ok(t, publisher.Close(t.Context()))
+	publishOne(t, m.tax, "income", income(earner, 7))
 	supply(t, m.tax, "wages", nil)
 	supply(t, m.civil, "benefits", nil)
 

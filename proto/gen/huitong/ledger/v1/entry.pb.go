@@ -1526,8 +1526,8 @@ func (x *Acknowledgement) GetUncounted() []uint32 {
 	return nil
 }
 
-// AccessRefused: a request was denied. One entry a minute stands for all
-// refusals of one caller, topic and rule.
+// AccessRefused: a request was refused, denied or wrong. One entry a minute stands
+// for all refusals of one caller, topic and rule.
 type AccessRefused struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was asked: "publish", "subscribe", "query", "deliver", "ledger", …
