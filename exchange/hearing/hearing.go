@@ -1,7 +1,8 @@
 // Package hearing tells those who have to do with a record what became of it:
 // who queried or checked it hears when it is revoked, cancelled, superseded,
-// suspended, erased or corrected, and when its validity is over; its provider and who subscribes to its topic
-// hear that it is disputed, and who raised the dispute how it ended.
+// suspended, resumed, erased or corrected, and when its validity is over; its
+// provider and who subscribes to its topic hear that it is disputed, and who raised
+// the dispute how it ended.
 //
 // It follows the ledger by position and publishes each notice on
 // "huitong-notices" under a key that derives from the entry that is the cause and

@@ -40,6 +40,7 @@ type cause struct {
 // What happened, and what is to be done about it.
 var words = map[string]struct{ happened, todo string }{
 	"suspended":  {"提供部门已中止该记录的效力", "请核对依据该记录办理的事项"},
+	"resumed":    {"提供部门已恢复该记录的效力", "请继续办理因该记录中止而暂停的事项"},
 	"revoked":    {"提供部门已撤销该记录", "请核对依据该记录办理的事项"},
 	"cancelled":  {"提供部门已注销该记录", "请核对依据该记录办理的事项"},
 	"superseded": {"该记录已由另一记录取代", "请按新记录核对依据该记录办理的事项"},
@@ -52,7 +53,7 @@ var words = map[string]struct{ happened, todo string }{
 }
 
 var operations = map[ledgerv1.Operation]string{
-	ledgerv1.Operation_OPERATION_SUSPEND: "suspended", ledgerv1.Operation_OPERATION_REVOKE: "revoked",
+	ledgerv1.Operation_OPERATION_SUSPEND: "suspended", ledgerv1.Operation_OPERATION_RESUME: "resumed", ledgerv1.Operation_OPERATION_REVOKE: "revoked",
 	ledgerv1.Operation_OPERATION_CANCEL: "cancelled", ledgerv1.Operation_OPERATION_SUPERSEDE: "superseded",
 	ledgerv1.Operation_OPERATION_ERASE: "erased",
 }
@@ -66,7 +67,7 @@ func (h *Hearing) one(ctx context.Context, index uint64) error {
 	c := &cause{index: index, told: map[string]bool{}}
 	switch b := entry.Body.(type) {
 	case *ledgerv1.LedgerEntry_Published:
-		return h.ended(ctx, c, b.Published)
+		return h.changed(ctx, c, b.Published)
 	case *ledgerv1.LedgerEntry_Disputed:
 		return h.disputed(ctx, c, b.Disputed)
 	case *ledgerv1.LedgerEntry_DisputeAnswered:
@@ -84,9 +85,9 @@ func (h *Hearing) entry(ctx context.Context, index uint64) (*ledgerv1.LedgerEntr
 	return e, proto.Unmarshal(leaf, e)
 }
 
-// ended tells who relied on a record that is out of force. Of an erased one it is
+// changed tells who relied on a record that is out of force, or in force again. Of an erased one it is
 // then forgotten who did.
-func (h *Hearing) ended(ctx context.Context, c *cause, p *ledgerv1.RecordPublished) error {
+func (h *Hearing) changed(ctx context.Context, c *cause, p *ledgerv1.RecordPublished) error {
 	t, err := h.Topics.Topic(p.Topic)
 	if err != nil {
 		return err

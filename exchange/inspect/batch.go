@@ -108,7 +108,7 @@ func (s *source) publication(ctx context.Context, b *batch, l *line, cache terms
 	}
 	known := cache.publication(actor)
 	found := append(known[:len(known):len(known)], l.topic)
-	if ends(op) {
+	if tells(op) {
 		b.causes = append(b.causes, int64(l.index))
 	}
 	if l.keyToken == nil || op == ledgerv1.Operation_OPERATION_ERASE {

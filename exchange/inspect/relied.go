@@ -16,12 +16,12 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// ends says whether an operation puts a record out of force, so that who relied
-// on it has to hear.
-func ends(op ledgerv1.Operation) bool {
+// tells says whether an operation puts a record out of force, or into force again,
+// so that who relied on it has to hear.
+func tells(op ledgerv1.Operation) bool {
 	switch op {
-	case ledgerv1.Operation_OPERATION_SUSPEND, ledgerv1.Operation_OPERATION_REVOKE, ledgerv1.Operation_OPERATION_CANCEL,
-		ledgerv1.Operation_OPERATION_SUPERSEDE, ledgerv1.Operation_OPERATION_ERASE:
+	case ledgerv1.Operation_OPERATION_SUSPEND, ledgerv1.Operation_OPERATION_RESUME, ledgerv1.Operation_OPERATION_REVOKE,
+		ledgerv1.Operation_OPERATION_CANCEL, ledgerv1.Operation_OPERATION_SUPERSEDE, ledgerv1.Operation_OPERATION_ERASE:
 		return true
 	}
 	return false

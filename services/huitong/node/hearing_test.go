@@ -111,6 +111,27 @@ func TestWhoReliedOnARecordHears(t *testing.T) {
 	}
 }
 
+// TestWhoHeardOfASuspensionHearsOfItsEnd: whoever stopped a case for it goes on.
+func TestWhoHeardOfASuspensionHearsOfItsEnd(t *testing.T) {
+	r := newRegistry(t)
+	marriageGrant(t, r.Exchange, 0)
+	m := r.records[0]
+	seen := r.seen(t, m)
+	if _, err := r.publisher.Suspend(t.Context(), "marriage", m.CertificateNumber, "复核"); err != nil {
+		t.Fatal(err)
+	}
+	resumed, err := r.publisher.Resume(t.Context(), "marriage", m.CertificateNumber, "复核无误")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := awaitNotices(t, r.Exchange, 2)[1]
+	if n.Cause != "resumed" || n.EntryIndex != resumed.Index || n.ReliedIndex != seen.Index || n.Recipient != sample.ServiceHall.Code ||
+		!slices.Equal(n.CaseNumbers, []string{acting.Case}) {
+		t.Fatal(n)
+	}
+	fsck(t, r.Exchange)
+}
+
 // TestToldOfWhatHappenedBeforeACrash: what was committed and not told before the
 // exchange ended is told when it is opened again, and what was told is not.
 func TestToldOfWhatHappenedBeforeACrash(t *testing.T) {

@@ -34,7 +34,7 @@ type Notice struct {
 	// The participant that is told.
 	Recipient string `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// Why it is told: "disputed", "corrected", "kept", "withdrawn", "revoked",
-	// "cancelled", "superseded", "suspended", "erased", "expired".
+	// "cancelled", "superseded", "suspended", "resumed", "erased", "expired".
 	Cause string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
 	// The topic and its provider.
 	Topic    string `protobuf:"bytes,4,opt,name=topic,proto3" json:"topic,omitempty"`
