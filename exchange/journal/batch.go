@@ -107,23 +107,29 @@ func (j *Journal) newBatch(head *Head) (*batch, error) {
 	return b, nil
 }
 
-// load reads the present versions and the known idempotency keys of all records
-// of the group, in bulk.
+// load reads the present versions of all records of the group, published and given
+// out, and the known idempotency keys, in bulk.
 func (b *batch) load(ctx context.Context, tx store.Tx, group []*waiting) error {
 	var topics, systems store.Ints
 	var tokens, keys store.Blobs
+	record := func(topic int64, token []byte) {
+		id := recordID{topic, string(token)}
+		if b.states[id] == nil {
+			b.states[id] = &state{}
+			topics, tokens = append(topics, topic), append(tokens, token)
+		}
+	}
 	for _, w := range group {
+		for _, r := range w.call.Seen {
+			record(r.Topic, r.Token)
+		}
 		if w.call.Publish == nil {
 			continue
 		}
 		system := Number(w.call.Publish.Actor)
 		for _, r := range w.call.Publish.Records {
 			r.topicNumber = Number(r.Leaf.Topic)
-			id := recordID{r.topicNumber, string(r.KeyToken)}
-			if b.states[id] == nil {
-				b.states[id] = &state{}
-				topics, tokens = append(topics, id.topic), append(tokens, r.KeyToken)
-			}
+			record(r.topicNumber, r.KeyToken)
 			systems, keys = append(systems, system), append(keys, r.Leaf.IdempotencyKey)
 		}
 	}
@@ -184,7 +190,7 @@ func (b *batch) call(ctx context.Context, tx store.Tx, c *Call) (answer, error) 
 	switch {
 	case c.DecidedAt != 0 && c.DecidedAt != b.head.Policy:
 		return answer{err: ErrPolicyMoved}, nil
-	case !b.guards.hold(c):
+	case !b.guards.hold(c), !b.asSeen(c):
 		return answer{err: ErrPolicyMoved}, nil
 	case c.Publish != nil:
 		return b.publish(ctx, tx, c.Publish)
@@ -192,6 +198,16 @@ func (b *batch) call(ctx context.Context, tx store.Tx, c *Call) (answer, error) 
 		return b.build(ctx, tx, c)
 	}
 	return b.entries(c.Entries)
+}
+
+// asSeen says whether the records that a call gives out still stand as it saw them.
+func (b *batch) asSeen(c *Call) bool {
+	for _, r := range c.Seen {
+		if b.states[recordID{r.Topic, string(r.Token)}].status != r.Status {
+			return false
+		}
+	}
+	return true
 }
 
 var errValidated = errors.New("validated")

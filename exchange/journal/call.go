@@ -30,6 +30,10 @@ type Call struct {
 	DecidedAt uint64
 	// Guards are what else the decision rests on, with the versions that it saw.
 	Guards []Guard
+	// Seen are the records that the call gives out. Where one of them stands otherwise
+	// by now it is refused with ErrPolicyMoved: so who relies on a record does it
+	// before the entry that ends it, and hears of that.
+	Seen []Seen
 	// Build runs inside the transaction, under a savepoint, and may read and
 	// write there. Its error refuses this call alone. It may run more than once.
 	Build func(ctx context.Context, tx store.Tx, slot Slot) ([]Entry, error)
@@ -37,6 +41,13 @@ type Call struct {
 	ChangesPolicy bool
 	// ValidateOnly undoes what Build did, and writes nothing.
 	ValidateOnly bool
+}
+
+// Seen is a record and how it stood when it was read.
+type Seen struct {
+	Topic  int64 // the topic's Number
+	Token  []byte
+	Status exchangev1.Status
 }
 
 // Slot is where Build's first entry will stand.

@@ -102,6 +102,9 @@ func (q *Queries) known(ctx context.Context, topic *catalog.Topic, a *question, 
 		}
 		done++
 		held, ok := present[string(token)]
+		if ok {
+			p.saw(topic, &held)
+		}
 		v, err := q.versionThen(ctx, topic, token, held, ok, a.then)
 		if err == nil && v != nil {
 			err = q.addThen(p, topic, a, v, fields)

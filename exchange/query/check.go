@@ -113,7 +113,9 @@ func (q *Queries) tryCheck(ctx context.Context, request access.Request, question
 	}
 	// A crash before this is committed leaves nothing, and no answer was given. A
 	// crash behind it leaves an entry for an answer that was not sent.
-	commit, err := q.Journal.Submit(ctx, d.Call(q.Policy, request, []journal.Entry{entry}, also...))
+	call := d.Call(q.Policy, request, []journal.Entry{entry}, also...)
+	call.Seen = result.seen
+	commit, err := q.Journal.Submit(ctx, call)
 	if err != nil {
 		return nil, q.Denied(ctx, request, d, err)
 	}
@@ -130,6 +132,7 @@ type result struct {
 	threshold int64
 	limited   bool // the check has thresholds
 	details   [][]byte
+	seen      []journal.Seen
 }
 
 // result looks at the subject's active records and asks the check.
@@ -217,6 +220,7 @@ func (q *Queries) active(ctx context.Context, topic *catalog.Topic, question *ch
 			return nil, err
 		}
 		payloads, r.details = append(payloads, opening.Payload), append(r.details, detail)
+		r.seen = append(r.seen, journal.Seen{Topic: journal.Number(topic.Name), Token: token, Status: h.Present.Status})
 	}
 	return payloads, nil
 }

@@ -97,6 +97,9 @@ func (q *Queries) supplied(ctx context.Context, topic *catalog.Topic, a *questio
 		if err != nil {
 			return err
 		}
+		if r, held := present[string(row.KeyToken)]; held {
+			p.saw(topic, &r)
+		}
 		if err := q.add(p, topic, row, presence(present, row.KeyToken), release.View{Fields: fields, JSON: a.Json}); err != nil {
 			return err
 		}

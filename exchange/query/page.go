@@ -21,6 +21,13 @@ type page struct {
 	batch *release.Batch
 	next  string
 	bytes int
+	// seen are the records that it holds, as they stood.
+	seen []journal.Seen
+}
+
+// saw remembers a record of a topic that leaves with the page.
+func (p *page) saw(topic *catalog.Topic, r *journal.Present) {
+	p.seen = append(p.seen, journal.Seen{Topic: journal.Number(topic.Name), Token: r.KeyToken, Status: r.Status})
 }
 
 // page reads and cuts what the question asks for.
@@ -53,6 +60,9 @@ func (q *Queries) version(ctx context.Context, topic *catalog.Topic, a *question
 	}
 	if about, err := q.aboutVersion(ctx, topic, row, present[string(row.KeyToken)], a); err != nil || !about {
 		return cmp.Or(err, errOthers)
+	}
+	if r, held := present[string(row.KeyToken)]; held {
+		p.saw(topic, &r)
 	}
 	if a.document != nil {
 		return addDocument(p, row, present[string(row.KeyToken)], a.document)
@@ -125,6 +135,7 @@ func (q *Queries) records(ctx context.Context, topic *catalog.Topic, a *question
 			}
 			continue
 		}
+		p.saw(topic, &h.Present)
 		view := release.View{Fields: fields, JSON: a.Json, Current: true}
 		if err := q.add(p, topic, &h.Row, presenceOf(h.Present), view); err != nil {
 			return done, err

@@ -106,7 +106,8 @@ func (q *Queries) answer(ctx context.Context, caller *identity.Caller, question 
 	return answer, err
 }
 
-// Settled tries until the policy holds still from decision to commit.
+// Settled tries until the policy, and what is given out, holds still from decision to
+// commit.
 func (q *Queries) Settled(ctx context.Context, try func() error) error {
 	var err error
 	for range attempts {
@@ -156,7 +157,9 @@ func (q *Queries) try(ctx context.Context, request access.Request, question *que
 	// A crash before this is committed leaves nothing, and nothing has left. A
 	// crash behind it leaves an entry for an answer that was not sent: the entry
 	// says that it was allowed to leave.
-	commit, err := q.Journal.Submit(ctx, d.Call(q.Policy, request, []journal.Entry{entry}))
+	call := d.Call(q.Policy, request, []journal.Entry{entry})
+	call.Seen = page.seen
+	commit, err := q.Journal.Submit(ctx, call)
 	if err != nil {
 		return nil, q.Denied(ctx, request, d, err)
 	}

@@ -119,6 +119,7 @@ type binding struct {
 	copies  []*exchangev1.CollectedMaterial
 	entries []journal.Entry
 	allowed []access.Allowed
+	seen    []journal.Seen
 	of      []*material // at the places of copies
 }
 
@@ -144,6 +145,7 @@ func (b *binding) add(m *material) error {
 			Annotation: b.r.annotation(b.a, f.source, b.r.Clock(), until),
 		})
 		b.entries, b.allowed, b.of = append(b.entries, entry), append(b.allowed, f.source.allowed), append(b.of, m)
+		b.seen = append(b.seen, journal.Seen{Topic: f.held.Row.Topic, Token: f.held.Present.KeyToken, Status: f.held.Present.Status})
 	}
 	return nil
 }
@@ -230,6 +232,7 @@ func (b *binding) commit(ctx context.Context, chosen map[string]choice, answer *
 	call := b.r.Policy.Call(all, entries, func(ctx context.Context, tx store.Tx, slot journal.Slot) error {
 		return b.choose(ctx, tx, slot, chosen)
 	})
+	call.Seen = b.seen
 	// A crash before this is committed leaves no choice and no copy. A crash behind
 	// it leaves both: the repeat gives the same copies under the same entries.
 	commit, err := b.r.Queries.Journal.Submit(ctx, call)

@@ -61,6 +61,7 @@ func (r *Reuse) enterPrepared(ctx context.Context, shown *binding) (*journal.Com
 		prepared.Again = again
 		return err
 	})
+	call.Seen = shown.seen
 	// A crash before this is committed leaves nothing, and nothing was told.
 	commit, err := r.Queries.Journal.Submit(ctx, call)
 	switch {

@@ -1,0 +1,65 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	. "github.com/huitong-bus/huitong/exchange/journal/journaltest"
+
+	"github.com/huitong-bus/huitong/exchange/journal"
+	"github.com/huitong-bus/huitong/exchange/store"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
+)
+
+// TestSeen ends a record that calls give out, in groups of their own and in one
+// group: none of them stands behind the end of what it gives out.
+func TestSeen(t *testing.T) {
+	l := New(t, 1)
+	put := l.Put("a", "1", "in force")
+	l.Publish(put)
+	read := func(status exchangev1.Status) *journal.Call {
+		return &journal.Call{
+			From: Provider, Entries: []journal.Entry{{Leaf: &ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Read{Read: &ledgerv1.LedgerRead{Action: "read"}}}}},
+			Seen: []journal.Seen{{Topic: journal.Number("a"), Token: put.KeyToken, Status: status}},
+		}
+	}
+	active, suspended := exchangev1.Status_STATUS_ACTIVE, exchangev1.Status_STATUS_SUSPENDED
+	submit := func(c *journal.Call, want error) {
+		t.Helper()
+		if _, err := l.Journal.Submit(t.Context(), c); !errors.Is(err, want) {
+			t.Fatal(err, want)
+		}
+	}
+	submit(read(active), nil)
+	submit(read(suspended), journal.ErrPolicyMoved)
+	l.Publish(l.Put("a", "1", "corrected"))
+	submit(read(active), nil)
+
+	// In one group, what stands before counts.
+	hold := make(chan struct{})
+	var waiting []*journal.Pending
+	begin := func(c *journal.Call) {
+		p, err := l.Journal.Begin(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting = append(waiting, p)
+	}
+	begin(&journal.Call{From: "blocker", Build: func(context.Context, store.Tx, journal.Slot) ([]journal.Entry, error) {
+		<-hold
+		return nil, nil
+	}})
+	suspend := l.Record("a", "1", ledgerv1.Operation_OPERATION_SUSPEND, "")
+	for _, c := range []*journal.Call{read(active), Call(suspend), read(active), read(suspended), Call(l.Record("a", "1", ledgerv1.Operation_OPERATION_ERASE, "")), read(suspended)} {
+		begin(c)
+	}
+	close(hold)
+	for i, want := range []error{nil, nil, nil, journal.ErrPolicyMoved, nil, nil, journal.ErrPolicyMoved} {
+		if _, err := waiting[i].Wait(t.Context()); !errors.Is(err, want) {
+			t.Errorf("call %d: %v, not %v", i, err, want)
+		}
+	}
+	submit(read(suspended), journal.ErrPolicyMoved)
+}
