@@ -22,6 +22,9 @@ type Reading struct {
 	Subject *ledgerv1.Subject
 	// Subjects are those of the case.
 	Subjects []*ledgerv1.Subject
+	// Reuse asks for the consent of those who are asked about though neither topic
+	// nor item needs it: with it they let what they submitted be used for the item.
+	Reuse bool
 }
 
 // Facts tells how the consents stand that a reading needs. The worst standing
@@ -86,7 +89,9 @@ func (r *Reading) asked(day int32) (own, others []*ledgerv1.Subject) {
 	}
 	switch r.Topic.Consent(r.Item) {
 	case cataloguev1.Consent_CONSENT_UNSPECIFIED:
-		return nil, nil
+		if !r.Reuse {
+			return nil, nil
+		}
 	case cataloguev1.Consent_CONSENT_EVERY_ADULT:
 		adults := slices.DeleteFunc(slices.Clone(persons), func(s *ledgerv1.Subject) bool { return !adult(s, day) })
 		if len(adults) == 0 {

@@ -15,8 +15,9 @@ import (
 
 // Consents tells how the consents stand that a reading needs.
 type Consents interface {
-	// Facts is asked where topic or item need consent, and only there. The guards
-	// hold what it says until the commit.
+	// Facts is asked where topic or item need consent, or one to the reuse of what
+	// was submitted may be on record, and only there. The guards hold what it says
+	// until the commit.
 	Facts(ctx context.Context, r consent.Reading) (access.ConsentFacts, []journal.Guard, error)
 }
 
@@ -46,10 +47,16 @@ func (q *Queries) Facts(ctx context.Context, r access.Request, of *cases.Case, s
 	}
 	f.Guards = []journal.Guard{of.Guard()}
 	topic, err := q.Topics.Topic(r.Topic)
-	if err != nil || topic.Consent(r.Purpose) == cataloguev1.Consent_CONSENT_UNSPECIFIED || topic.Provider == r.Caller.Participant {
+	if err != nil || topic.Provider == r.Caller.Participant {
 		return f, nil // the decision says what is wrong with the topic
 	}
-	f.Consent.Standing = access.ConsentNone
+	needed := topic.Consent(r.Purpose) != cataloguev1.Consent_CONSENT_UNSPECIFIED
+	if !needed && topic.ContractName != Submitted {
+		return f, nil
+	}
+	if needed {
+		f.Consent.Standing = access.ConsentNone
+	}
 	if q.Consents == nil {
 		return f, nil
 	}
@@ -58,8 +65,11 @@ func (q *Queries) Facts(ctx context.Context, r access.Request, of *cases.Case, s
 		return f, err
 	}
 	facts, guards, err := q.Consents.Facts(ctx, consent.Reading{
-		Topic: topic, Item: r.Purpose, Recipient: r.Caller.Participant, Case: r.Case, Subject: subject, Subjects: subjects,
+		Topic: topic, Item: r.Purpose, Recipient: r.Caller.Participant, Case: r.Case, Subject: subject, Subjects: subjects, Reuse: !needed,
 	})
+	if !needed && facts.Standing != access.ConsentGiven {
+		return f, err // what is bound to another item is left out; the rest needs none
+	}
 	f.Consent, f.Guards = facts, append(f.Guards, guards...)
 	return f, err
 }

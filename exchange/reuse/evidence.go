@@ -46,7 +46,7 @@ func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *record
 			continue
 		}
 		v := verdicts[verdict]
-		m.take(v.state, from, verdict, v.reason, submitTo(m.ItemMaterial))
+		m.take(v.state, from, verdict, v.reason, instead(m.ItemMaterial, verdict))
 	}
 	if len(good) == 0 {
 		m.take(mustSubmit, from, "", "the exchange holds no such record about the subject", submitTo(m.ItemMaterial))
@@ -67,6 +67,14 @@ func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *record
 		}
 	}
 	return good[0], nil
+}
+
+// instead is what to do where a record does not stand in for a material.
+func instead(m *recordsv1.ItemMaterial, verdict string) string {
+	if verdict == otherUse {
+		return "record the subject's consent to its reuse, then prepare again; or " + submitTo(m)
+	}
+	return submitTo(m)
 }
 
 // What keeps a record from standing in for a material.

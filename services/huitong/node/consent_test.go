@@ -70,7 +70,7 @@ func newFamily(t *testing.T, needs cataloguev1.Consent) *family {
 		Provider: &accessv1.IdentityProvider{Issuer: issuer, Title: "样例统一身份认证", Jwks: string(keys), SubjectType: "111"},
 	})
 	ok(t, err)
-	f.clerk, f.head = f.official(t, "CK-17", sdk.AsClerk), f.official(t, "CK-18", sdk.AsHead)
+	f.clerk, f.head = official(t, f.hall, "CK-17", sdk.AsClerk), official(t, f.hall, "CK-18", sdk.AsHead)
 	return f
 }
 
@@ -100,11 +100,12 @@ func income(number string, n int) *recordsv1.Income {
 	}
 }
 
-func (f *family) official(t *testing.T, reference string, as cataloguev1.Capacity) *sdk.PersonKey {
+// official enrols an official of a system's department.
+func official(t *testing.T, of *sdk.Client, reference string, as cataloguev1.Capacity) *sdk.PersonKey {
 	t.Helper()
 	key, err := sdk.NewPersonKey()
 	ok(t, err)
-	_, err = f.hall.EnrolPerson(t.Context(), sdk.NewPerson{Reference: reference, Name: reference, Capacities: []cataloguev1.Capacity{as}, Key: key})
+	_, err = of.EnrolPerson(t.Context(), sdk.NewPerson{Reference: reference, Name: reference, Capacities: []cataloguev1.Capacity{as}, Key: key})
 	ok(t, err)
 	return key
 }

@@ -1,8 +1,10 @@
 package node_test
 
 import (
+	"crypto/sha256"
 	"strings"
 	"testing"
+	"time"
 
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
@@ -52,4 +54,53 @@ func TestTheNextStepIsTheOneThatHelps(t *testing.T) {
 	_, err = c.Catalogue.UpdateTopic(t.Context(), &cataloguev1.UpdateTopicRequest{Topic: property})
 	ok(t, err)
 	c.wantNext(t, "property", sdk.MaterialToSubmit, "topic.delivery_mode", "the applicant submits it; it is issued by")
+}
+
+// TestAConsentLetsASubmissionBeReused: for the item that it names, until it is
+// revoked, though reading the topic needs none.
+func TestAConsentLetsASubmissionBeReused(t *testing.T) {
+	c := newCounter(t)
+	_, err := c.hall.Submit(t.Context(), sdk.Submission{Acting: c.acting, Material: &sdk.Publication{Topic: "papers", Message: paper(c.acting.Case)}})
+	ok(t, err)
+	item := counterItem()
+	item.ImplementationCode, item.DepartmentCode = sample.Housing.Code+"4000799001000", sample.Housing.Code
+	c.publish(t, c.hall, "items", item)
+	acting := c.acting
+	acting.Case, acting.Purpose = "GZ-1", item.ImplementationCode
+	c.OpenCase(t, c.other, acting.Case, acting.Purpose, c.applicant)
+	reused := func(want bool) {
+		t.Helper()
+		p, err := c.other.Prepare(t.Context(), acting, c.applicant)
+		ok(t, err)
+		for _, m := range p.Materials {
+			if m.Code == "statement" && ((m.State == sdk.MaterialHeld) != want || !want && !strings.Contains(m.NextStep, "record the subject's consent to its reuse")) {
+				t.Errorf("reused %v: it is %v", want, m)
+			}
+		}
+		a, err := c.other.Query(t.Context(), sdk.Query{Topic: "papers", Acting: acting, By: sdk.BySubject(c.applicant)})
+		ok(t, err)
+		if (len(a.Records) == 1) != want {
+			t.Errorf("reused %v: a query gives %d records", want, len(a.Records))
+		}
+		entry := entriesFrom(t, c.Exchange, a.Release.Index)[0].GetQueried()
+		if (len(entry.ConsentCommitments) == 1) != want {
+			t.Errorf("reused %v: the entry commits to %d consents", want, len(entry.ConsentCommitments))
+		}
+	}
+	reused(false)
+	agree := sdk.AtCounter(sha256.Sum256([]byte("扫描件")), official(t, c.other, "CK-17", sdk.AsClerk), official(t, c.other, "CK-18", sdk.AsHead))
+	s, err := c.other.PrepareConsent(sdk.NewConsent{
+		Subject: c.applicant, Topics: []sdk.ConsentedTopic{{Topic: "papers"}}, ServiceItems: []string{acting.Purpose},
+		Until: time.Now().AddDate(0, 1, 0), Case: acting.Case,
+	})
+	ok(t, err)
+	given, err := c.other.GiveConsent(t.Context(), s, agree)
+	ok(t, err)
+	reused(true)
+	s, err = c.other.PrepareRevocation(given.Digest)
+	ok(t, err)
+	_, err = c.other.RevokeConsent(t.Context(), s, agree)
+	ok(t, err)
+	reused(false)
+	fsck(t, c.Exchange)
 }
