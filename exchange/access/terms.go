@@ -4,6 +4,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 )
@@ -27,6 +28,9 @@ func (p *Policy) Terms(raw []byte) (*accessv1.Grant, error) {
 	m := &accessv1.Grant{}
 	if err := proto.Unmarshal(raw, m); err != nil || len(m.ProtoReflect().GetUnknown()) > 0 {
 		return nil, fault.Field("terms", "grant.terms.format", "is no marshalled Grant of this exchange's version")
+	}
+	if err := contract.CheckTexts("terms", m.ProtoReflect(), nil); err != nil {
+		return nil, err
 	}
 	var other string
 	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {

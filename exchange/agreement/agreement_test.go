@@ -389,6 +389,7 @@ func TestStepsThatAreRefused(t *testing.T) {
 		"grant.past":           func(g *accessv1.Grant) { g.ValidFrom = "2020-01-01" },
 		"grant.terms.field":    func(g *accessv1.Grant) { g.State = accessv1.GrantState_GRANT_STATE_ACTIVE },
 		"field.unknown":        func(g *accessv1.Grant) { g.Fields = []string{"nothing"} },
+		"consumer.text":        func(g *accessv1.Grant) { g.Consumer += "\n" },
 		"grant.basis.required": func(g *accessv1.Grant) { g.Basis = "" },
 		"grant.side":           func(g *accessv1.Grant) { g.Consumer = catalogtest.Housing },
 	} {

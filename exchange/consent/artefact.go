@@ -51,6 +51,9 @@ func parse[T any, P interface {
 	case unknown(m.ProtoReflect()):
 		return nil, fault.Field(field, field+".unknown", "has fields that the exchange does not know")
 	}
+	if err := contract.CheckTexts(field, m.ProtoReflect(), nil); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 

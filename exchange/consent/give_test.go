@@ -252,6 +252,7 @@ func TestConsentsThatCannotBe(t *testing.T) {
 		"no subject":           {set(func(m *accessv1.Consent) { m.Subject = nil }), "subject.required", fault.Invalid},
 		"wrong number":         {set(func(m *accessv1.Consent) { m.Subject = &ledgerv1.Subject{Type: "111", Number: "999999199001010017"} }), "identifier.resident_id", fault.Invalid},
 		"other spelling":       {set(func(m *accessv1.Consent) { m.Subject = &ledgerv1.Subject{Type: "414", Number: "e1234567"} }), "subject.spelling", fault.Invalid},
+		"read backwards":       {set(func(m *accessv1.Consent) { m.CaseNumber = "SF\u202e-1" }), "case_number.text", fault.Invalid},
 		"no topics":            {set(func(m *accessv1.Consent) { m.Topics = nil }), "scope.number", fault.Invalid},
 		"topic twice":          {set(func(m *accessv1.Consent) { m.Topics = append(m.Topics, m.Topics[0]) }), "scope.twice", fault.Invalid},
 		"unknown topic":        {set(func(m *accessv1.Consent) { m.Topics[0].Topic = "nothing" }), "topic.unknown", fault.Invalid},

@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/huitong-bus/huitong/exchange/contract"
 	"github.com/huitong-bus/huitong/exchange/fault"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
@@ -110,8 +110,10 @@ func CheckReason(reason string) error {
 	switch {
 	case reason == "":
 		return fault.Field("reason", "reason.required", "says why it is erased")
-	case len(reason) > maxReason || !utf8.ValidString(reason):
+	case len(reason) > maxReason:
 		return fault.Field("reason", "reason.size", "has at most %d bytes of UTF-8", maxReason)
+	case !contract.Lines(reason):
+		return fault.Field("reason", "reason.text", "is no printable text; write it without control characters")
 	}
 	return nil
 }

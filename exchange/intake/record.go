@@ -178,8 +178,12 @@ func (c *check) envelope(p *exchangev1.Publication, t *catalog.Topic) error {
 		return fault.Field("successor", "successor.version", "is no later version of the same certificate; name the identifier with the higher version")
 	case p.SourceVersion > 1<<62 || p.IfIndexPlusOne > 1<<62:
 		return fault.Field("source_version", "number.range", "is too large")
-	case !utf8.ValidString(p.Key) || !utf8.ValidString(p.Reason) || !utf8.ValidString(p.Successor):
+	case !utf8.ValidString(p.Key):
 		return fault.Field("key", "utf8", "is not UTF-8")
+	case !contract.OneLine(p.Successor):
+		return fault.Field("successor", "successor.text", "is no line of printable text; write it without control characters")
+	case !contract.Lines(p.Reason):
+		return fault.Field("reason", "reason.text", "is no printable text; write it without control characters")
 	}
 	if p.EffectiveAt != nil {
 		if err := p.EffectiveAt.CheckValid(); err != nil || p.EffectiveAt.AsTime().Year() < 1900 || p.EffectiveAt.AsTime().Year() > 2200 {

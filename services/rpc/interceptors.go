@@ -122,7 +122,9 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		return nil, err
 	}
 	noting, entered := access.Noting(context.WithValue(ctx, callerKey{}, caller))
-	answer, err = handler(noting, req)
+	if err = checkTexts(req); err == nil {
+		answer, err = handler(noting, req)
+	}
 	if err != nil && caller != nil && !entered() && enters(info.FullMethod, fault.KindOf(err)) {
 		err = s.refused(ctx, caller, access.Manage, err)
 	}

@@ -45,8 +45,10 @@ func (o *openStream) RecvMsg(m any) error {
 	if o.caller == nil { // of the health service
 		return nil
 	}
-	_, err := o.callers.Caller(o.caller.Fingerprint)
-	return err
+	if _, err := o.callers.Caller(o.caller.Fingerprint); err != nil {
+		return err
+	}
+	return checkTexts(m)
 }
 
 // streams are the streams under way.

@@ -137,6 +137,8 @@ func TestOneBadRecord(t *testing.T) {
 		{"empty key", put("marriage", change(marriage, func(m *recordsv1.Marriage) { m.CertificateNumber = "" })), fault.Invalid, "string.min_len", "certificate_number"},
 		{"revoke without key", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Reason: "r"}, fault.Invalid, "key.required", "key"},
 		{"revoke without reason", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: "k"}, fault.Invalid, "reason.required", "reason"},
+		{"a reason that is read backwards", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: "k", Reason: "一\n二\u202e"}, fault.Invalid, "reason.text", "reason"},
+		{"a successor of two lines", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_SUPERSEDE, Key: "k", Successor: "k\n2"}, fault.Invalid, "successor.text", "successor"},
 		{"revoke what is not there", &exchangev1.Publication{Topic: "marriage", Operation: ledgerv1.Operation_OPERATION_REVOKE, Key: "k", Reason: "r"}, fault.NotFound, "record.unknown", ""},
 		{"unknown operation", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.Operation = 77 }), fault.Invalid, "operation.unknown", "operation"},
 		{"a time before the calendar", change(put("marriage", marriage), func(p *exchangev1.Publication) { p.EffectiveAt = &timestamppb.Timestamp{Seconds: -1 << 40} }), fault.Invalid, "effective_at.range", "effective_at"},
