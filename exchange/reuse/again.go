@@ -204,7 +204,7 @@ func (r *Reuse) gradeAgain(from *source, row *journal.Row) (string, error) {
 	if err := proto.Unmarshal(opening.Payload, m); err != nil {
 		return "", fmt.Errorf("entry %d: %w", row.Index, err)
 	}
-	return gradeOf(m.TrustGrade), nil
+	return gradeOf(gradeSubmitted(m)), nil
 }
 
 // arrange puts the copies into the item's order, and tells how all other materials

@@ -26,6 +26,7 @@ type assessment struct {
 	item      *item
 	subject   *ledgerv1.Subject
 	materials []*material
+	sources   *sources
 }
 
 // material is one material, and what was found for it.
@@ -95,6 +96,7 @@ func (r *Reuse) assess(ctx context.Context, caller *identity.Caller, action acce
 		return nil, err
 	}
 	sources := &sources{r: r, a: a, known: map[string]*source{}}
+	a.sources = sources
 	for _, m := range a.item.Materials {
 		a.materials = append(a.materials, &material{ItemMaterial: m})
 	}

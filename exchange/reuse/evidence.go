@@ -37,7 +37,7 @@ func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *record
 		return found{}, nil
 	}
 	for _, h := range from.held {
-		f, verdict, err := r.accepts(ctx, from, h, e)
+		f, verdict, err := r.accepts(ctx, m, from, h, e)
 		if err != nil {
 			return found{}, err
 		}
@@ -84,6 +84,7 @@ const (
 	tooOld      = "material.too_old"
 	tooWeak     = "material.grade"
 	otherUse    = "material.purpose"
+	otherPaper  = "material.other"
 	unmet       = "material.condition"
 	unasked     = "evidence.condition"
 	withheld    = "grant.fields"
@@ -101,6 +102,7 @@ var verdicts = map[string]struct {
 	tooOld:      {hasExpired, "the record is older than the item accepts"},
 	tooWeak:     {mustSubmit, "the record's grade of trust is lower than the item asks for"},
 	otherUse:    {needsConsent, "the applicant submitted it for another service item, and has not agreed to its reuse"},
+	otherPaper:  {mustSubmit, "what the applicant submitted is another material"},
 	unmet:       {mustSubmit, "the record does not meet the item's condition"},
 	unasked:     {mustSubmit, "the item's condition cannot be computed over the record; tell the department of the item"},
 	withheld:    {needsGrant, "the item's condition looks at fields that the grant does not cover; have them agreed"},
@@ -109,9 +111,9 @@ var verdicts = map[string]struct {
 
 const day = int64(24 * 60 * 60 * 1e6) // µs
 
-// accepts says whether evidence accepts a record, or the rule by which it does
-// not.
-func (r *Reuse) accepts(ctx context.Context, from *source, h journal.Held, e *recordsv1.Evidence) (found, string, error) {
+// accepts says whether a material's evidence accepts a record, or the rule by which
+// it does not.
+func (r *Reuse) accepts(ctx context.Context, of *material, from *source, h journal.Held, e *recordsv1.Evidence) (found, string, error) {
 	f, today := found{source: from, held: h}, r.today()
 	switch {
 	case h.Present.Status != exchangev1.Status_STATUS_ACTIVE:
@@ -127,7 +129,8 @@ func (r *Reuse) accepts(ctx context.Context, from *source, h journal.Held, e *re
 	if f.at, err = journal.LeafTime(h.Row.Leaf); err != nil {
 		return f, "", fmt.Errorf("entry %d: %w", h.Row.Index, err)
 	}
-	if e.MaxAgeDays > 0 && r.Clock().UnixMicro()-f.at > int64(e.MaxAgeDays)*day {
+	// More than so many days; divided, since the product may not fit.
+	if e.MaxAgeDays > 0 && (r.Clock().UnixMicro()-f.at-1)/day >= int64(e.MaxAgeDays) {
 		return f, tooOld, nil
 	}
 	f.grade = recordsv1.TrustGrade_TRUST_GRADE_A // issued by the authority itself
@@ -144,7 +147,10 @@ func (r *Reuse) accepts(ctx context.Context, from *source, h journal.Held, e *re
 		if err := proto.Unmarshal(opening.Payload, m); err != nil {
 			return f, "", fmt.Errorf("entry %d: %w", h.Row.Index, err)
 		}
-		f.grade = m.TrustGrade
+		f.grade = gradeSubmitted(m)
+		if !standsFor(m, of.Code, from.allowed.Request.Purpose, e) {
+			return f, otherPaper, nil
+		}
 		if usable, err := query.UsableFor(from.topic, opening.Payload, &from.allowed.Request); err != nil || !usable {
 			return f, otherUse, err
 		}
@@ -156,6 +162,22 @@ func (r *Reuse) accepts(ctx context.Context, from *source, h journal.Held, e *re
 		return f, "", nil
 	}
 	return r.meets(ctx, f, opening.Payload, e.Condition)
+}
+
+// gradeSubmitted is the grade of what an applicant submitted: whatever its record
+// says, no authority issued it.
+func gradeSubmitted(m *recordsv1.SubmittedMaterial) recordsv1.TrustGrade {
+	return max(m.TrustGrade, recordsv1.TrustGrade_TRUST_GRADE_B)
+}
+
+// standsFor says whether what was submitted may be what an item asks for under a
+// code. Within the item that it was submitted for its own code says what it is;
+// elsewhere only a condition can.
+func standsFor(m *recordsv1.SubmittedMaterial, code, item string, e *recordsv1.Evidence) bool {
+	if m.MaterialCode == code {
+		return true
+	}
+	return e.Condition != "" && (m.ItemCode != item || m.MaterialCode == "")
 }
 
 // meets says whether a record meets a condition. One that looks at fields which the

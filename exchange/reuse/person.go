@@ -76,7 +76,7 @@ func (r *Reuse) onePerson(ctx context.Context, s *sources, m *material, others [
 	for _, f := range m.found {
 		all := []found{f}
 		for _, e := range others {
-			more, err := r.others(ctx, s, f.source.about, e)
+			more, err := r.others(ctx, s, m, f.source.about, e)
 			if err != nil {
 				return err
 			}
@@ -98,14 +98,14 @@ func (r *Reuse) onePerson(ctx context.Context, s *sources, m *material, others [
 }
 
 // others are the records about a person that other evidence would accept.
-func (r *Reuse) others(ctx context.Context, s *sources, about *ledgerv1.Subject, e *recordsv1.Evidence) ([]found, error) {
+func (r *Reuse) others(ctx context.Context, s *sources, m *material, about *ledgerv1.Subject, e *recordsv1.Evidence) ([]found, error) {
 	from := s.get(e.Topic, about)
 	if from == nil || !from.allowed.Decision.Allow {
 		return nil, nil
 	}
 	var good []found
 	for _, h := range from.held {
-		f, verdict, err := r.accepts(ctx, from, h, e)
+		f, verdict, err := r.accepts(ctx, m, from, h, e)
 		if err != nil {
 			return nil, err
 		}

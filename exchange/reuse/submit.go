@@ -100,6 +100,8 @@ func (a *assessment) fits(m *recordsv1.SubmittedMaterial, caller *identity.Calle
 		return fault.Field("receiver_code", "submit.receiver", "is the department that submits: the caller's own credit code")
 	case !slices.ContainsFunc(a.item.Materials, func(one *recordsv1.ItemMaterial) bool { return one.Code == m.MaterialCode }):
 		return fault.Field("material_code", "material.unknown", "is the code of a material of the service item")
+	case m.TrustGrade == recordsv1.TrustGrade_TRUST_GRADE_A:
+		return fault.Field("trust_grade", "submit.grade", "is that of what an authority issues itself; what was checked against its original at a counter is B, what the applicant uploaded C, made by the applicant D")
 	}
 	return nil
 }
@@ -120,7 +122,7 @@ func (r *Reuse) enterSubmitted(ctx context.Context, a *assessment, m *recordsv1.
 	}
 	entry := a.entry(&ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Submitted{Submitted: &ledgerv1.MaterialSubmitted{
 		Consumer: a.allowed.Request.Caller.System, Item: a.item.ImplementationCode, Material: m.MaterialCode, Topic: topic,
-		Publication: publication, Grade: gradeOf(m.TrustGrade),
+		Publication: publication, Grade: gradeOf(gradeSubmitted(m)),
 		PersonCommitment: who.person, CaseCommitment: who.number, SubjectCommitment: who.subject,
 	}}}, who)
 	// Decided anew: what held before the publication may not hold any more.

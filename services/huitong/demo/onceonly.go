@@ -50,7 +50,9 @@ func declaration(code string) *recordsv1.ItemMaterial {
 		Code: code, Name: "家庭经济状况声明书", Originals: 1, Medium: recordsv1.MaterialMedium_MATERIAL_MEDIUM_EITHER,
 		Necessity: recordsv1.Necessity_NECESSITY_REQUIRED, Source: recordsv1.MaterialSource_MATERIAL_SOURCE_APPLICANT,
 		Guide: "由申请人填写并签字", BlankFormDocument: &recordsv1.Document{Name: "家庭经济状况声明书.txt"},
-		Evidence: []*recordsv1.Evidence{{Topic: submissions, MinGrade: recordsv1.TrustGrade_TRUST_GRADE_C}},
+		Evidence: []*recordsv1.Evidence{{
+			Topic: submissions, Condition: `r.material_name == '家庭经济状况声明书'`, MinGrade: recordsv1.TrustGrade_TRUST_GRADE_C,
+		}},
 	}
 }
 

@@ -961,7 +961,8 @@ func (x *ItemMaterial) GetGuideDocument() *Document {
 type Evidence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Topic string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
-	// CEL over the record as r, its result a bool; empty: any record.
+	// CEL over the record as r, its result a bool; empty: any record, and of what
+	// applicants submitted that which has this material's code.
 	Condition string `protobuf:"bytes,2,opt,name=condition,proto3" json:"condition,omitempty"`
 	// Days since the record's version was published; 0: no limit.
 	MaxAgeDays uint32 `protobuf:"varint,3,opt,name=max_age_days,json=maxAgeDays,proto3" json:"max_age_days,omitempty"`
