@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/sdk"
 )
 
@@ -39,12 +41,17 @@ marked (暂定) rests on a year whose holidays are not announced yet.`,
 		Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c *sdk.Client, _ []string) error {
 			f.Open = !all
+			names, err := participantNames(ctx, c)
+			if err != nil {
+				return err
+			}
 			type D = *sdk.Deadline
 			return list(a, c.Deadlines(ctx, f),
 				column[D]{"WHAT", func(d D) string { return kindWords(d.GetKind()) }},
-				column[D]{"OF", D.GetObject}, column[D]{"TOPIC", D.GetTopic}, column[D]{"WHO MUST ACT", D.GetOwner},
+				column[D]{"OF", D.GetObject}, column[D]{"TOPIC", D.GetTopic}, column[D]{"WHO MUST ACT", func(d D) string { return names[d.GetOwner()] }}, column[D]{"CODE", D.GetOwner},
 				column[D]{"SINCE", func(d D) string { return when(d.GetStartedAt()) }},
-				column[D]{"DUE", dueText}, column[D]{"DAYS LEFT", leftText}, column[D]{"LATE", lateText})
+				column[D]{"DUE", dueText}, column[D]{"DAYS LEFT", leftText}, column[D]{"LATE", lateText},
+				column[D]{"NEXT", func(d D) string { return deadlineNext(d, verify.ParticipantOf(c.System())) }})
 		}),
 	}
 	fl := c.Flags()
@@ -56,6 +63,26 @@ marked (暂定) rests on a year whose holidays are not announced yet.`,
 	fl.StringVar(&f.DueBefore, "due-before", "", "only those due before this day, YYYY-MM-DD")
 	fl.BoolVar(&all, "all", false, "those that were met, too")
 	return c
+}
+
+// deadlineNext says what ends a clock, to whoever must act, and else whom to remind.
+func deadlineNext(d *sdk.Deadline, caller string) string {
+	_, entry, _ := strings.Cut(d.GetObject(), " ")
+	switch kind := d.GetKind(); {
+	case d.GetStoppedAt() != nil:
+		return ""
+	case d.GetOwner() != caller && kind == "notice.acknowledge":
+		return "remind it; any of its systems acknowledges: huitong system list --participant " + d.GetOwner()
+	case d.GetOwner() != caller:
+		return "remind it"
+	case kind == "notice.acknowledge":
+		return "any of your systems acknowledges: huitong subscription receive notices"
+	case kind == "correction.answer":
+		return "huitong dispute answer " + entry
+	case strings.HasPrefix(kind, "grant."):
+		return "huitong grant show " + d.GetObject() + " says what"
+	}
+	return "huitong topic show " + d.GetTopic() + " says what"
 }
 
 // dueText gives the last day to act; empty where no clock runs.

@@ -57,6 +57,8 @@ func (a *app) putDocument(ctx context.Context, c *sdk.Client, f *documentFlags, 
 		if id, err = parseDocumentID(f.id); err != nil {
 			return err
 		}
+	} else {
+		a.notef("the document is %x; if this is broken off, put it again with that as its --id\n", id)
 	}
 	file, err := os.Open(path)
 	if err != nil {

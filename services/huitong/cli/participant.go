@@ -70,6 +70,18 @@ func (a *app) participantList() *cobra.Command {
 	}
 }
 
+// participantNames gives what each organisation is called, by its code.
+func participantNames(ctx context.Context, c *sdk.Client) (map[string]string, error) {
+	names := map[string]string{}
+	for p, err := range participants(ctx, c) {
+		if err != nil {
+			return nil, err
+		}
+		names[p.GetCode()] = p.GetName()
+	}
+	return names, nil
+}
+
 // participants are all organisations that the caller may see.
 func participants(ctx context.Context, c *sdk.Client) iter.Seq2[*cataloguev1.Participant, error] {
 	return pages(func(token string) ([]*cataloguev1.Participant, string, error) {

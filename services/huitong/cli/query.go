@@ -155,6 +155,9 @@ type recordView struct {
 	Withheld        []uint32        `json:"withheld,omitempty"`
 	Release         uint64          `json:"release"`
 	Record          json.RawMessage `json:"record,omitempty"`
+
+	// withheld names the fields that were withheld.
+	withheld []string
 }
 
 func (w *renderer) view(ctx context.Context, r *sdk.Record, release *sdk.Receipt) (*recordView, error) {
@@ -165,6 +168,9 @@ func (w *renderer) view(ctx context.Context, r *sdk.Record, release *sdk.Receipt
 		Contract: r.Contract, ContractVersion: r.ContractVersion, Withheld: r.Withheld, Release: release.Index,
 	}
 	var err error
+	if v.withheld, err = w.withheld(ctx, r); err != nil {
+		return nil, err
+	}
 	v.Record, err = w.json(ctx, r)
 	return v, err
 }
@@ -178,16 +184,12 @@ func (a *app) printRecord(v *recordView) error {
 		is   bool
 		text string
 	}{{v.Expired, "expired"}, {v.Disputed, "disputed"}, {v.Notice, "a later version exists"}, {v.Erased, "erased"}} {
-		if s.is {
+		if s.is && s.text != v.Status {
 			state += ", " + s.text
 		}
 	}
-	withheld := ""
-	if len(v.Withheld) > 0 {
-		withheld = fmt.Sprintf("%d fields (numbers %v)", len(v.Withheld), v.Withheld)
-	}
 	if err := a.pairs(pair{"record", v.Key}, pair{"state", state}, pair{"version", fmt.Sprintf("%d, published in entry %d at %s", v.Version, v.Index, clock(v.At))},
-		pair{"effective", clock(v.EffectiveAt)}, pair{"reason", v.Reason}, pair{"successor", v.Successor}, pair{"withheld", withheld}); err != nil {
+		pair{"effective", clock(v.EffectiveAt)}, pair{"reason", v.Reason}, pair{"successor", v.Successor}, pair{"withheld", strings.Join(v.withheld, ", ")}); err != nil {
 		return err
 	}
 	if v.Record != nil {

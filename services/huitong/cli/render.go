@@ -49,6 +49,25 @@ func (r *renderer) json(ctx context.Context, record *sdk.Record) (json.RawMessag
 	return compact(m)
 }
 
+// withheld names the fields of a record that did not leave.
+func (r *renderer) withheld(ctx context.Context, record *sdk.Record) (names []string, err error) {
+	if len(record.Withheld) == 0 {
+		return nil, nil
+	}
+	d, err := r.descriptor(ctx, contractVersion{record.Contract, record.ContractVersion})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range record.Withheld {
+		name := itoa(n)
+		if field := d.Fields().ByNumber(protoreflect.FieldNumber(n)); field != nil {
+			name = string(field.Name())
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
 func (r *renderer) descriptor(ctx context.Context, want contractVersion) (protoreflect.MessageDescriptor, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
