@@ -1,6 +1,7 @@
 package reuse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -63,7 +64,7 @@ func (r *Reuse) sameChoices(ctx context.Context, a *assessment, chosen map[strin
 
 // again adds the copies that were released before. Each is cut anew from the same
 // version: one that has changed since comes as a notice. One that may not be read
-// any more does not come.
+// any more, or not all that it shows, does not come.
 func (r *Reuse) again(ctx context.Context, a *assessment, chosen map[string]choice, json bool, answer *exchangev1.CollectResponse) error {
 	for _, m := range a.materials {
 		c, before := chosen[m.Code]
@@ -125,6 +126,11 @@ func (r *Reuse) copyAgain(ctx context.Context, a *assessment, m *material, index
 		return nil, time.Time{}, fmt.Errorf("entry %d: no copy of one record", index)
 	}
 	record, grade, err := r.versionAgain(ctx, from, detail, json)
+	if rule := fault.RuleOf(err); rule == withheld || rule == otherUse {
+		v := verdicts[rule]
+		m.state, m.source, m.found, m.rule, m.reason, m.next = v.state, from, nil, rule, noMore[rule], submitTo(m.ItemMaterial)
+		return nil, time.Time{}, nil
+	}
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -169,13 +175,14 @@ func (r *Reuse) versionAgain(ctx context.Context, from *source, detail *ledgerv1
 		return nil, "", err
 	}
 	p, held := present[string(row.KeyToken)]
-	fields := []uint32{}
-	for _, item := range from.topic.Items() {
-		if !contains(detail.Withheld, item.Number) {
-			fields = append(fields, item.Number)
-		}
+	fields, err := leftAs(from, row, detail)
+	if err != nil {
+		return nil, "", err
 	}
-	slices.Sort(fields)
+	grade, err := r.gradeAgain(from, row)
+	if err != nil {
+		return nil, "", err
+	}
 	batch := &release.Batch{}
 	v := &release.Version{Index: row.Index, KeyToken: row.KeyToken, Leaf: row.Leaf, Sealed: row.Body}
 	err = q.Cutter().Add(batch, from.topic, v, release.Presence{
@@ -184,11 +191,44 @@ func (r *Reuse) versionAgain(ctx context.Context, from *source, detail *ledgerv1
 	if err != nil {
 		return nil, "", err
 	}
-	grade, err := r.gradeAgain(from, row)
-	return batch.Records[0], grade, err
+	return batch.Records[0], grade, nil
 }
 
-// gradeAgain is the grade of a version; empty if it was erased since.
+// noMore says why what left once does not come again.
+var noMore = map[string]string{
+	withheld: "the copy shows fields that the grant or the consent does not cover any more",
+	otherUse: "the applicant submitted it for another service item, and does not agree to its reuse any more",
+}
+
+func doesNotCome(rule string) error { return fault.New(fault.Denied, rule, "%s", noMore[rule]) }
+
+// leftAs are the fields of a version that left; a fault of the rule grant.fields if
+// some of them may not be seen now.
+func leftAs(from *source, row *journal.Row, detail *ledgerv1.ReleaseDetail) ([]uint32, error) {
+	entry := &ledgerv1.LedgerEntry{}
+	if err := proto.Unmarshal(row.Leaf, entry); err != nil {
+		return nil, fmt.Errorf("entry %d: %w", row.Index, err)
+	}
+	k, err := from.topic.Contract(entry.GetPublished().GetContractVersion())
+	if err != nil {
+		return nil, err
+	}
+	granted, fields := from.allowed.Decision.Fields, []uint32{}
+	for _, n := range k.Fields() {
+		if contains(detail.Withheld, n) {
+			continue
+		}
+		if granted != nil && !contains(granted, n) {
+			return nil, doesNotCome(withheld)
+		}
+		fields = append(fields, n)
+	}
+	slices.Sort(fields)
+	return fields, nil
+}
+
+// gradeAgain is the grade of a version; empty if it was erased since, and a fault of
+// the rule material.purpose if its applicant does not agree to this use any more.
 func (r *Reuse) gradeAgain(from *source, row *journal.Row) (string, error) {
 	if row.Body == nil {
 		return "", nil
@@ -203,6 +243,9 @@ func (r *Reuse) gradeAgain(from *source, row *journal.Row) (string, error) {
 	m := &recordsv1.SubmittedMaterial{}
 	if err := proto.Unmarshal(opening.Payload, m); err != nil {
 		return "", fmt.Errorf("entry %d: %w", row.Index, err)
+	}
+	if usable, err := query.UsableFor(from.topic, opening.Payload, &from.allowed.Request); err != nil || !usable {
+		return "", cmp.Or(err, doesNotCome(otherUse))
 	}
 	return gradeOf(gradeSubmitted(m)), nil
 }
