@@ -203,7 +203,8 @@ func (h *Hearing) subscribers(ctx context.Context, c *cause) error {
 	return nil
 }
 
-// publish tells one participant, once.
+// publish tells one participant, once; by several notices if one cannot name all of
+// its cases.
 func (h *Hearing) publish(ctx context.Context, c *cause, participant string, r *inspect.Relier) error {
 	if c.told[participant] {
 		return nil
@@ -213,16 +214,29 @@ func (h *Hearing) publish(ctx context.Context, c *cause, participant string, r *
 	if c.key != nil {
 		key = *c.key
 	}
+	if r == nil {
+		return h.put(ctx, c, participant, key, 0, nil)
+	}
+	for part := 0; ; part++ {
+		cases := r.Cases[min(part*maxCases, len(r.Cases)):min((part+1)*maxCases, len(r.Cases))]
+		if part > 0 && len(cases) == 0 {
+			return nil
+		}
+		if err := h.put(ctx, c, participant, ofPart(key, part), r.Version, cases); err != nil {
+			return err
+		}
+	}
+}
+
+// put publishes one notice and starts its clock.
+func (h *Hearing) put(ctx context.Context, c *cause, participant string, key [verify.KeySize]byte, relied uint64, cases []string) error {
 	m := &recordsv1.Notice{
 		NoticeId: hex.EncodeToString(key[:]), Recipient: participant, Cause: c.word, Topic: c.topic, Provider: c.provider,
 		Record: hex.EncodeToString(c.record), EntryIndex: c.index, DisputePlusOne: c.disputePlusOne, Date: c.date,
-		Happened: words[c.word].happened, ToDo: words[c.word].todo,
+		Happened: words[c.word].happened, ToDo: words[c.word].todo, ReliedIndex: relied,
 	}
-	if r != nil {
-		m.ReliedIndex = r.Version
-		for _, number := range r.Cases[:min(len(r.Cases), maxCases)] {
-			m.CaseNumbers = append(m.CaseNumbers, strings.ToValidUTF8(number, "\uFFFD"))
-		}
+	for _, number := range cases {
+		m.CaseNumbers = append(m.CaseNumbers, strings.ToValidUTF8(number, "\uFFFD"))
 	}
 	board, err := h.Topics.Topic(notice.Notices)
 	if err != nil {
@@ -237,6 +251,15 @@ func (h *Hearing) publish(ctx context.Context, c *cause, participant string, r *
 		return nil
 	}
 	return err
+}
+
+// ofPart names a part of what is told under a key; the first part has the key itself.
+func ofPart(key [verify.KeySize]byte, part int) [verify.KeySize]byte {
+	if part == 0 {
+		return key
+	}
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(append([]byte("huitong/notice/part/v1"), key[:]...), uint64(part)))
+	return [verify.KeySize]byte(sum[:verify.KeySize])
 }
 
 // key names the notice of a cause to a participant for good.
