@@ -22,7 +22,7 @@ type Said struct {
 // SaidFor gives what was last said about a subject for a participant's case; if
 // nothing was said, how the last request stands.
 func (f *FanOuts) SaidFor(ctx context.Context, participant, caseNumber string, about *ledgerv1.Subject, topic string) (Said, error) {
-	rows, err := f.DB.Reader().QueryContext(ctx, sourceColumns+`WHERE topic = $1 AND subject_token = $2 AND live = 1 AND deadline > 0
+	rows, err := f.DB.Reader().QueryContext(ctx, sourceColumns+`WHERE topic = $1 AND subject_token = $2 AND live = 1 AND request > 0
 		AND fan_out IN (SELECT id FROM fan_outs WHERE case_token = $3) ORDER BY deadline DESC`,
 		topic, f.subjectToken(about), f.caseToken(participant, caseNumber))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/store"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
@@ -90,6 +91,21 @@ func TestASupplierIsLateOnceItWasAsked(t *testing.T) {
 	<-s.Closed()
 	c.live(t, c.hall, key, time.Millisecond)
 	c.wantLive(t, sdk.MaterialHeld, "answered late and read")
+}
+
+// TestASupplierThatWasNotAskedIsNotLate: what a crash leaves between the deadline that
+// was set and the request that was not sent says nothing of the supplier.
+func TestASupplierThatWasNotAskedIsNotLate(t *testing.T) {
+	c := newCounter(t)
+	c.live(t, c.hall, sdk.NewIdempotencyKey(), time.Millisecond)
+	c.wantLive(t, sdk.MaterialSupplierLate, "unanswered")
+	ok(t, c.Node.DB.Journal.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE fan_out_sources SET request = 0, state = $1", int64(recordsv1.FanOutState_FAN_OUT_STATE_WAITING))
+		return err
+	}))
+	if m := c.wantLive(t, sdk.MaterialToSubmit, "unasked"); m.Rule != "topic.answered_live" {
+		t.Errorf("unasked, it says %v", m)
+	}
 }
 
 // TestASupplierThatHasNothingOrRefuses leaves the material to the applicant.
