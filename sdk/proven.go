@@ -69,15 +69,16 @@ type Proven struct {
 	// Signed: the publisher's signature is in the evidence, and right. What nobody
 	// signed has none; a holder may have left it out too.
 	Signed bool
-	// Opened: an opening is in the evidence, and is what the entry commits to. The
-	// opening of a publication is checked if its secret is there, which an auditor
-	// does not get; that of another entry is not, and proves nothing.
+	// Opened: an opening is in the evidence, and what it shows is what the entry
+	// commits to. One that is shown in part has salts in place of its secret; with
+	// neither nothing ties it to the entry. Warnings, and whether a record came as
+	// JSON, are committed to by nothing.
 	Opened bool
 }
 
 // VerifyEvidence checks one entry alone and offline: that it is in the ledger, by
 // the ledger's key, the publisher's signature, by the certificate whose hash the
-// entry holds, and the opening of a publication, by the entry's commitments.
+// entry holds, and the opening, by the entry's commitments.
 func VerifyEvidence(e *Evidence, ledgerKey string) (*Proven, error) {
 	receipt, err := ReadReceipt(e.GetLeaf(), e.GetProof())
 	if err != nil {
@@ -99,17 +100,42 @@ func VerifyEvidence(e *Evidence, ledgerKey string) (*Proven, error) {
 	return out, nil
 }
 
-// checkOpening checks a publication's opening, and says whether one is there that can
-// be checked.
+// checkOpening checks an opening, and says whether one is there that something ties
+// to its entry.
 func checkOpening(e *Evidence) (bool, error) {
-	o := e.GetRecordOpening()
-	if len(o.GetSecret()) == 0 {
-		return false, nil
-	}
 	entry := &ledgerv1.LedgerEntry{}
 	if err := proto.Unmarshal(e.GetLeaf(), entry); err != nil {
 		return false, unproven("the leaf does not decode")
 	}
+	record, read := e.GetRecordOpening(), e.GetReadOpening()
+	switch {
+	case record != nil && read != nil:
+		return false, unproven("entry %d has one opening, the evidence two", entry.GetIndex())
+	case read != nil:
+		return checkReadOpening(entry, read)
+	case record == nil:
+		return false, nil
+	case len(record.GetSecret()) == 0 && record.GetSalts() == nil:
+		return false, nil
+	}
+	return checkRecordOpening(entry, record, e.GetCut())
+}
+
+func checkReadOpening(entry *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) (bool, error) {
+	if entry.GetPublished() != nil {
+		return false, unproven("entry %d is a publication, and has no opening of a read", entry.GetIndex())
+	}
+	rooted := entry.GetReleased() != nil || entry.GetReceived() != nil // tied without any salt
+	if len(o.GetSecret()) == 0 && o.GetSalts() == nil && !rooted {
+		return false, nil
+	}
+	if err := verify.CheckReadOpening(entry, o); err != nil {
+		return false, unproven("the opening of entry %d: %w", entry.GetIndex(), err)
+	}
+	return true, nil
+}
+
+func checkRecordOpening(entry *ledgerv1.LedgerEntry, o *ledgerv1.RecordOpening, cut *ledgerv1.CutProof) (bool, error) {
 	p := entry.GetPublished()
 	if p == nil {
 		return false, unproven("entry %d is no publication, and has no opening of one", entry.GetIndex())
@@ -120,7 +146,7 @@ func checkOpening(e *Evidence) (bool, error) {
 	if len(o.GetPayload()) == 0 {
 		return true, nil
 	}
-	withheld, err := verify.CheckCut(p.GetContract(), p.GetContractVersion(), o.GetPayload(), e.GetCut(), p.GetPayloadCommitment())
+	withheld, err := verify.CheckCut(p.GetContract(), p.GetContractVersion(), o.GetPayload(), cut, p.GetPayloadCommitment())
 	if err != nil {
 		return false, unproven("the opening of entry %d: %w", entry.GetIndex(), err)
 	}

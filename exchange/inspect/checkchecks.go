@@ -15,8 +15,8 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// lookedAt compares the details of a check with the entry's commitment to them.
-func (c *checker) lookedAt(index uint64, o *ledgerv1.ReadOpening, want []byte) error {
+// lookedAt checks that the details of a check are all there, and of earlier entries.
+func lookedAt(index uint64, o *ledgerv1.ReadOpening, want []byte) error {
 	for i, raw := range o.Details {
 		d := &ledgerv1.ReleaseDetail{}
 		if err := proto.Unmarshal(raw, d); err != nil || d.Index >= index || len(d.PayloadDigest) > 0 {

@@ -42,8 +42,6 @@ type storedDocument struct {
 	document *ledgerv1.Document
 }
 
-var errDocument = errors.New("the document is not what the entry commits to")
-
 // erased takes an entry whose opening went with its document.
 func (d documents) erased(e *ledgerv1.LedgerEntry) bool {
 	if e.GetDocumentStored() == nil {
@@ -51,19 +49,6 @@ func (d documents) erased(e *ledgerv1.LedgerEntry) bool {
 	}
 	d.stored[e.Index] = &storedDocument{system: e.Actor}
 	return true
-}
-
-// opened takes an entry of a document with its opening.
-func (d documents) opened(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening) error {
-	want := e.GetDocumentReturned().GetDocumentCommitment()
-	if stored := e.GetDocumentStored(); stored != nil {
-		want = stored.GetDocumentCommitment()
-		d.stored[e.Index] = &storedDocument{system: e.Actor, document: o.GetDocument()}
-	}
-	if o.GetDocument() == nil || !bytes.Equal(want, verify.CommitDocument(o.GetSecret(), o.GetDocument())) {
-		return errDocument
-	}
-	return nil
 }
 
 // documentRow is one row of documents.

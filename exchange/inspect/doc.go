@@ -25,8 +25,9 @@
 //
 //   - of a publication: the provider sees all of its own; an auditor sees key,
 //     subjects, reason and warnings, but neither the payload nor the secret by
-//     which a payload could be guessed and tried; nobody else sees any, for what
-//     a consumer may see reaches it cut, with its own proof;
+//     which a payload could be guessed and tried, but salts that prove the rest;
+//     nobody else sees any, for what a consumer may see reaches it cut, with its
+//     own proof;
 //   - of a query, refusal or ledger read: the participant that acted and
 //     auditors see all;
 //   - of a release or an acknowledgement: both sides and auditors see the

@@ -42,7 +42,7 @@ func (l *Ledger) open(ctx context.Context, caller *identity.Caller, all bool, e 
 	if err != nil {
 		return false, fmt.Errorf("the opening of entry %d: %w", e.Entry.Index, err)
 	}
-	e.ReadOpening = cutRead(opening, view)
+	e.ReadOpening = cutRead(e.Entry, opening, view)
 	return true, nil
 }
 
@@ -118,12 +118,10 @@ func cutRecord(o *ledgerv1.RecordOpening, v view) *ledgerv1.RecordOpening {
 	if v == whole {
 		return o
 	}
-	return &ledgerv1.RecordOpening{
-		Key: o.Key, Subjects: o.Subjects, Reason: o.Reason, Successor: o.Successor, Warnings: o.Warnings, FromJson: o.FromJson,
-	}
+	return verify.PartOfRecord(o)
 }
 
-func cutRead(o *ledgerv1.ReadOpening, v view) *ledgerv1.ReadOpening {
+func cutRead(e *ledgerv1.LedgerEntry, o *ledgerv1.ReadOpening, v view) *ledgerv1.ReadOpening {
 	switch v {
 	case whole:
 		return o
@@ -132,5 +130,5 @@ func cutRead(o *ledgerv1.ReadOpening, v view) *ledgerv1.ReadOpening {
 		cut.Details = nil
 		return cut
 	}
-	return &ledgerv1.ReadOpening{Details: o.Details, Acknowledgements: o.Acknowledgements, Reason: o.Reason}
+	return verify.PartOfRead(e, o)
 }

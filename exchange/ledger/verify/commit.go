@@ -87,22 +87,29 @@ func CommitText(kind Kind, n uint32, secret []byte, value string) []byte {
 
 // CommitDetails commits to the RFC 6962 root over marshalled details.
 func CommitDetails(secret []byte, details [][]byte) []byte {
-	hashes := make([][HashSize]byte, len(details))
-	for i, d := range details {
-		hashes[i] = LeafHash(d)
-	}
-	root := Root(hashes)
+	root := rootOf(details)
 	c := Commit(Details, 0, secret, root[:])
 	return c[:]
 }
 
+func rootOf(leaves [][]byte) [HashSize]byte {
+	hashes := make([][HashSize]byte, len(leaves))
+	for i, l := range leaves {
+		hashes[i] = LeafHash(l)
+	}
+	return Root(hashes)
+}
+
 // CommitSubject commits to the n-th subject of a record.
 func CommitSubject(kind Kind, n uint32, secret []byte, s *ledgerv1.Subject) [HashSize]byte {
+	return Commit(kind, n, secret, subjectBytes(s))
+}
+
+func subjectBytes(s *ledgerv1.Subject) []byte {
 	b := make([]byte, 0, 64)
 	b = appendText(b, s.GetType())
 	b = appendText(b, s.GetNumber())
-	b = appendText(b, s.GetRole())
-	return Commit(kind, n, secret, b)
+	return appendText(b, s.GetRole())
 }
 
 func appendText(b []byte, s string) []byte {

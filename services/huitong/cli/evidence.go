@@ -218,7 +218,7 @@ func (a *app) verifyEvidence(r io.Reader, key, certificate string) error {
 	}
 	switch {
 	case proven.Opened:
-		a.printf("the opening in the file is what the entry commits to\n")
+		a.printf("what the opening in the file shows is what the entry commits to\n")
 	case e.GetRecordOpening() != nil || e.GetReadOpening() != nil:
 		a.printf("the opening in the file is NOT proven: nothing in the file ties it to the entry\n")
 	}

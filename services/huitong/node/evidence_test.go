@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
 	"github.com/huitong-bus/huitong/services/huitong/node/nodetest"
@@ -124,7 +125,36 @@ func TestAnOpeningThatWasAlteredIsFound(t *testing.T) {
 	}
 	part, err := auditor.Evidence(t.Context(), receipt.Index, true)
 	ok(t, err)
-	if proven, err = sdk.VerifyEvidence(part, x.Node.LedgerKey()); err != nil || proven.Opened || part.RecordOpening.GetKey() == "" {
-		t.Errorf("an opening without its secret is proven as %+v: %v", proven, err)
+	if proven, err = sdk.VerifyEvidence(part, x.Node.LedgerKey()); err != nil || !proven.Opened || part.RecordOpening.GetKey() == "" || part.RecordOpening.Secret != nil {
+		t.Errorf("what an auditor sees of it is proven as %+v: %v", proven, err)
+	}
+	for name, change := range map[string]func(o *ledgerv1.RecordOpening){
+		"another key":     func(o *ledgerv1.RecordOpening) { o.Key += "1" },
+		"a reason":        func(o *ledgerv1.RecordOpening) { o.Reason = "更正" },
+		"another subject": func(o *ledgerv1.RecordOpening) { o.Subjects[0].Number += "1" },
+		"no subjects":     func(o *ledgerv1.RecordOpening) { o.Subjects = nil },
+		"a payload":       func(o *ledgerv1.RecordOpening) { o.Payload = []byte{8, 1} },
+		"a document":      func(o *ledgerv1.RecordOpening) { o.Documents = []*sdk.Document{{Title: "证明"}} },
+		"no salt":         func(o *ledgerv1.RecordOpening) { o.Salts.Key = nil },
+		"another's salt":  func(o *ledgerv1.RecordOpening) { o.Salts.Key = o.Salts.Subjects[0] },
+	} {
+		e := proto.CloneOf(part)
+		change(e.RecordOpening)
+		if _, err := sdk.VerifyEvidence(e, x.Node.LedgerKey()); err == nil {
+			t.Errorf("with %s a part is proven", name)
+		}
+	}
+	look, err := auditor.Evidence(t.Context(), x.Node.Journal.Head().Size-1, true) // the entry of that look
+	ok(t, err)
+	if proven, err = sdk.VerifyEvidence(look, x.Node.LedgerKey()); err != nil || !proven.Opened || look.ReadOpening.GetFilter() == "" {
+		t.Errorf("the opening of a read is proven as %+v: %v", proven, err)
+	}
+	look.ReadOpening.Filter += "1"
+	if _, err = sdk.VerifyEvidence(look, x.Node.LedgerKey()); err == nil {
+		t.Error("an altered opening of a read is proven")
+	}
+	part.RecordOpening.Salts = nil
+	if proven, err = sdk.VerifyEvidence(part, x.Node.LedgerKey()); err != nil || proven.Opened {
+		t.Errorf("an opening without secret and salts is proven as %+v: %v", proven, err)
 	}
 }

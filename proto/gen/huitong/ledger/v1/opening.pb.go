@@ -240,7 +240,9 @@ type RecordOpening struct {
 	// The record was sent as protobuf-JSON.
 	FromJson bool `protobuf:"varint,8,opt,name=from_json,json=fromJson,proto3" json:"from_json,omitempty"`
 	// In the order of the documents commitment.
-	Documents     []*Document `protobuf:"bytes,9,rep,name=documents,proto3" json:"documents,omitempty"`
+	Documents []*Document `protobuf:"bytes,9,rep,name=documents,proto3" json:"documents,omitempty"`
+	// Of an opening that is shown in part, in place of the secret.
+	Salts         *OpeningSalts `protobuf:"bytes,10,opt,name=salts,proto3" json:"salts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -338,6 +340,93 @@ func (x *RecordOpening) GetDocuments() []*Document {
 	return nil
 }
 
+func (x *RecordOpening) GetSalts() *OpeningSalts {
+	if x != nil {
+		return x.Salts
+	}
+	return nil
+}
+
+// OpeningSalts tie what is shown of an opening to its entry, and open nothing else:
+// each is 16 bytes, and none tells the secret. What is not shown has none.
+type OpeningSalts struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Key       []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Reason    []byte                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Successor []byte                 `protobuf:"bytes,3,opt,name=successor,proto3" json:"successor,omitempty"`
+	// At the same places as the subjects.
+	Subjects [][]byte `protobuf:"bytes,4,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	// Of the details of a check; those of a read are tied by their root alone.
+	Details       []byte `protobuf:"bytes,5,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpeningSalts) Reset() {
+	*x = OpeningSalts{}
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpeningSalts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpeningSalts) ProtoMessage() {}
+
+func (x *OpeningSalts) ProtoReflect() protoreflect.Message {
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpeningSalts.ProtoReflect.Descriptor instead.
+func (*OpeningSalts) Descriptor() ([]byte, []int) {
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OpeningSalts) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *OpeningSalts) GetReason() []byte {
+	if x != nil {
+		return x.Reason
+	}
+	return nil
+}
+
+func (x *OpeningSalts) GetSuccessor() []byte {
+	if x != nil {
+		return x.Successor
+	}
+	return nil
+}
+
+func (x *OpeningSalts) GetSubjects() [][]byte {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *OpeningSalts) GetDetails() []byte {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 // Warning is a rule that the record breaks without being refused.
 type Warning struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -350,7 +439,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -362,7 +451,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[4]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -375,7 +464,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{4}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Warning) GetField() string {
@@ -426,15 +515,17 @@ type ReadOpening struct {
 	Answer string `protobuf:"bytes,12,opt,name=answer,proto3" json:"answer,omitempty"`
 	Reason string `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
 	// SHA-256 of the proof of a representation.
-	Proof         []byte    `protobuf:"bytes,14,opt,name=proof,proto3" json:"proof,omitempty"`
-	Document      *Document `protobuf:"bytes,15,opt,name=document,proto3" json:"document,omitempty"`
+	Proof    []byte    `protobuf:"bytes,14,opt,name=proof,proto3" json:"proof,omitempty"`
+	Document *Document `protobuf:"bytes,15,opt,name=document,proto3" json:"document,omitempty"`
+	// Of an opening that is shown in part, in place of the secret.
+	Salts         *OpeningSalts `protobuf:"bytes,16,opt,name=salts,proto3" json:"salts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadOpening) Reset() {
 	*x = ReadOpening{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +537,7 @@ func (x *ReadOpening) String() string {
 func (*ReadOpening) ProtoMessage() {}
 
 func (x *ReadOpening) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[5]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +550,7 @@ func (x *ReadOpening) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadOpening.ProtoReflect.Descriptor instead.
 func (*ReadOpening) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{5}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReadOpening) GetSecret() []byte {
@@ -567,6 +658,13 @@ func (x *ReadOpening) GetDocument() *Document {
 	return nil
 }
 
+func (x *ReadOpening) GetSalts() *OpeningSalts {
+	if x != nil {
+		return x.Salts
+	}
+	return nil
+}
+
 // CutProof lets a receiver check a record that was cut to the fields it may see
 // against the publication's payload commitment.
 type CutProof struct {
@@ -581,7 +679,7 @@ type CutProof struct {
 
 func (x *CutProof) Reset() {
 	*x = CutProof{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[6]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +691,7 @@ func (x *CutProof) String() string {
 func (*CutProof) ProtoMessage() {}
 
 func (x *CutProof) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[6]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +704,7 @@ func (x *CutProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutProof.ProtoReflect.Descriptor instead.
 func (*CutProof) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{6}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CutProof) GetFields() []uint32 {
@@ -648,7 +746,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[7]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +758,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[7]
+	mi := &file_huitong_ledger_v1_opening_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +771,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{7}
+	return file_huitong_ledger_v1_opening_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Evidence) GetLeaf() []byte {
@@ -750,7 +848,7 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\x05title\x18\x05 \x01(\tR\x05title\"[\n" +
 	"\x0eSealedDocument\x127\n" +
 	"\bdocument\x18\x01 \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\fR\x03key\"\xd1\x02\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\"\x88\x03\n" +
 	"\rRecordOpening\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\fR\x06secret\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x126\n" +
@@ -760,11 +858,19 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\tsuccessor\x18\x06 \x01(\tR\tsuccessor\x126\n" +
 	"\bwarnings\x18\a \x03(\v2\x1a.huitong.ledger.v1.WarningR\bwarnings\x12\x1b\n" +
 	"\tfrom_json\x18\b \x01(\bR\bfromJson\x129\n" +
-	"\tdocuments\x18\t \x03(\v2\x1b.huitong.ledger.v1.DocumentR\tdocuments\"M\n" +
+	"\tdocuments\x18\t \x03(\v2\x1b.huitong.ledger.v1.DocumentR\tdocuments\x125\n" +
+	"\x05salts\x18\n" +
+	" \x01(\v2\x1f.huitong.ledger.v1.OpeningSaltsR\x05salts\"\x8c\x01\n" +
+	"\fOpeningSalts\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\fR\x06reason\x12\x1c\n" +
+	"\tsuccessor\x18\x03 \x01(\fR\tsuccessor\x12\x1a\n" +
+	"\bsubjects\x18\x04 \x03(\fR\bsubjects\x12\x18\n" +
+	"\adetails\x18\x05 \x01(\fR\adetails\"M\n" +
 	"\aWarning\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\xed\x03\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xa4\x04\n" +
 	"\vReadOpening\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\fR\x06secret\x12\x16\n" +
 	"\x06person\x18\x02 \x01(\tR\x06person\x12\x1f\n" +
@@ -782,7 +888,8 @@ const file_huitong_ledger_v1_opening_proto_rawDesc = "" +
 	"\x06answer\x18\f \x01(\tR\x06answer\x12\x16\n" +
 	"\x06reason\x18\r \x01(\tR\x06reason\x12\x14\n" +
 	"\x05proof\x18\x0e \x01(\fR\x05proof\x127\n" +
-	"\bdocument\x18\x0f \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\"J\n" +
+	"\bdocument\x18\x0f \x01(\v2\x1b.huitong.ledger.v1.DocumentR\bdocument\x125\n" +
+	"\x05salts\x18\x10 \x01(\v2\x1f.huitong.ledger.v1.OpeningSaltsR\x05salts\"J\n" +
 	"\bCutProof\x12\x16\n" +
 	"\x06fields\x18\x01 \x03(\rR\x06fields\x12&\n" +
 	"\x0fsalts_or_hashes\x18\x02 \x03(\fR\rsaltsOrHashes\"\xdb\x02\n" +
@@ -811,33 +918,36 @@ func file_huitong_ledger_v1_opening_proto_rawDescGZIP() []byte {
 	return file_huitong_ledger_v1_opening_proto_rawDescData
 }
 
-var file_huitong_ledger_v1_opening_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_huitong_ledger_v1_opening_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_huitong_ledger_v1_opening_proto_goTypes = []any{
 	(*Subject)(nil),        // 0: huitong.ledger.v1.Subject
 	(*Document)(nil),       // 1: huitong.ledger.v1.Document
 	(*SealedDocument)(nil), // 2: huitong.ledger.v1.SealedDocument
 	(*RecordOpening)(nil),  // 3: huitong.ledger.v1.RecordOpening
-	(*Warning)(nil),        // 4: huitong.ledger.v1.Warning
-	(*ReadOpening)(nil),    // 5: huitong.ledger.v1.ReadOpening
-	(*CutProof)(nil),       // 6: huitong.ledger.v1.CutProof
-	(*Evidence)(nil),       // 7: huitong.ledger.v1.Evidence
+	(*OpeningSalts)(nil),   // 4: huitong.ledger.v1.OpeningSalts
+	(*Warning)(nil),        // 5: huitong.ledger.v1.Warning
+	(*ReadOpening)(nil),    // 6: huitong.ledger.v1.ReadOpening
+	(*CutProof)(nil),       // 7: huitong.ledger.v1.CutProof
+	(*Evidence)(nil),       // 8: huitong.ledger.v1.Evidence
 }
 var file_huitong_ledger_v1_opening_proto_depIdxs = []int32{
 	1,  // 0: huitong.ledger.v1.SealedDocument.document:type_name -> huitong.ledger.v1.Document
 	0,  // 1: huitong.ledger.v1.RecordOpening.subjects:type_name -> huitong.ledger.v1.Subject
-	4,  // 2: huitong.ledger.v1.RecordOpening.warnings:type_name -> huitong.ledger.v1.Warning
+	5,  // 2: huitong.ledger.v1.RecordOpening.warnings:type_name -> huitong.ledger.v1.Warning
 	1,  // 3: huitong.ledger.v1.RecordOpening.documents:type_name -> huitong.ledger.v1.Document
-	0,  // 4: huitong.ledger.v1.ReadOpening.subject:type_name -> huitong.ledger.v1.Subject
-	0,  // 5: huitong.ledger.v1.ReadOpening.subjects:type_name -> huitong.ledger.v1.Subject
-	1,  // 6: huitong.ledger.v1.ReadOpening.document:type_name -> huitong.ledger.v1.Document
-	3,  // 7: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
-	5,  // 8: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
-	6,  // 9: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	4,  // 4: huitong.ledger.v1.RecordOpening.salts:type_name -> huitong.ledger.v1.OpeningSalts
+	0,  // 5: huitong.ledger.v1.ReadOpening.subject:type_name -> huitong.ledger.v1.Subject
+	0,  // 6: huitong.ledger.v1.ReadOpening.subjects:type_name -> huitong.ledger.v1.Subject
+	1,  // 7: huitong.ledger.v1.ReadOpening.document:type_name -> huitong.ledger.v1.Document
+	4,  // 8: huitong.ledger.v1.ReadOpening.salts:type_name -> huitong.ledger.v1.OpeningSalts
+	3,  // 9: huitong.ledger.v1.Evidence.record_opening:type_name -> huitong.ledger.v1.RecordOpening
+	6,  // 10: huitong.ledger.v1.Evidence.read_opening:type_name -> huitong.ledger.v1.ReadOpening
+	7,  // 11: huitong.ledger.v1.Evidence.cut:type_name -> huitong.ledger.v1.CutProof
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_huitong_ledger_v1_opening_proto_init() }
@@ -851,7 +961,7 @@ func file_huitong_ledger_v1_opening_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_huitong_ledger_v1_opening_proto_rawDesc), len(file_huitong_ledger_v1_opening_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
