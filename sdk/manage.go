@@ -75,10 +75,15 @@ func (c *Client) CreateSubscription(ctx context.Context, n NewSubscription) (*Su
 }
 
 // EnsureSubscription creates the subscription unless it is there already; one
-// that is there stays as it is.
+// that is there stays as it is. It looks first, for a refusal would be an entry each
+// time that a program starts.
 func (c *Client) EnsureSubscription(ctx context.Context, n NewSubscription) (*SubscriptionInfo, error) {
-	info, err := c.CreateSubscription(ctx, n)
-	if fault.KindOf(err) == fault.AlreadyExists && err != nil {
+	info, err := c.GetSubscription(ctx, n.Name)
+	if err == nil || fault.KindOf(err) != fault.NotFound {
+		return info, err
+	}
+	info, err = c.CreateSubscription(ctx, n)
+	if err != nil && fault.KindOf(err) == fault.AlreadyExists {
 		return c.GetSubscription(ctx, n.Name)
 	}
 	return info, err

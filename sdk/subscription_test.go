@@ -235,10 +235,14 @@ func TestSubscriptionsThatAreRefused(t *testing.T) {
 		t.Error("another's subscription was opened")
 	}
 	n := sdk.NewSubscription{Name: "m", Topic: marriages}
-	if _, err := w.hall.CreateSubscription(soon(t), n); fault.KindOf(err) != fault.AlreadyExists {
-		t.Errorf("twice: %v", err)
-	}
+	before := w.Node.Journal.Head().Size
 	if _, err := w.hall.EnsureSubscription(soon(t), n); err != nil {
 		t.Errorf("ensured: %v", err)
+	}
+	if size := w.Node.Journal.Head().Size; size != before {
+		t.Errorf("ensuring what is there made %d entries", size-before)
+	}
+	if _, err := w.hall.CreateSubscription(soon(t), n); fault.KindOf(err) != fault.AlreadyExists {
+		t.Errorf("twice: %v", err)
 	}
 }

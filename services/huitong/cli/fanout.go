@@ -147,6 +147,15 @@ func outcomeText(r *sdk.SourceResult) string {
 	return text
 }
 
+// standsText says how a source of a report stands. What it answered was read then,
+// by an entry; reading it once more may be refused, which is no answer of the source.
+func standsText(r *sdk.SourceResult, in *recordsv1.FanOutResult) string {
+	if r.State == sdk.SourceRefused && in.GetEntryPlusOne() > 0 {
+		return "answered; not read again: " + r.Rule
+	}
+	return outcomeText(r)
+}
+
 func (a *app) fanOutShow() *cobra.Command {
 	var person string
 	var records bool
@@ -172,14 +181,22 @@ who looks, and each reading is an entry in the ledger.`,
 
 // fannedOut prints what came of a fan-out.
 func (a *app) fannedOut(ctx context.Context, c *sdk.Client, f *sdk.FanOut, records bool) error {
+	names, err := participantNames(ctx, c)
+	if err != nil {
+		return err
+	}
+	late := 0
 	show, t := newRenderer(c), newTable(a.out, "SOURCE", "SUBJECT", "PROVIDER", "RESULT", "ANSWERED", "ENTRY")
 	for i := range f.Results {
 		r, in := &f.Results[i], f.Report.GetResults()[i]
+		if r.State == sdk.SourceTimedOut {
+			late++
+		}
 		if a.json() {
 			if err := a.printJSON(in); err != nil {
 				return err
 			}
-		} else if err := t.row(questionText(r), r.Source.Subject.Type+":"+r.Source.Subject.Number, r.Provider, outcomeText(r), clockOr(r.AnsweredAt), plusOne(in.GetEntryPlusOne())); err != nil {
+		} else if err := t.row(questionText(r), r.Source.Subject.Type+":"+r.Source.Subject.Number, names[r.Provider], standsText(r, in), clockOr(r.AnsweredAt), plusOne(in.GetEntryPlusOne())); err != nil {
 			return err
 		}
 		if err := a.foundRecords(ctx, show, r, records && !a.json()); err != nil {
@@ -193,6 +210,9 @@ func (a *app) fannedOut(ctx context.Context, c *sdk.Client, f *sdk.FanOut, recor
 		return err
 	}
 	a.printf("report %s, version %d; the ledger has it in entry %d\n", f.ID, f.Report.GetVersion(), f.ReportEntry)
+	if late > 0 {
+		a.printf("%d did not answer in time; what comes late is shown by huitong fanout show %s\n", late, f.ID)
+	}
 	return nil
 }
 
