@@ -43,7 +43,8 @@
 // and in its transaction all of the rows that tells of persons or the case. The
 // entries stay, and a row that says only which system asked: so the key is not
 // asked under again. Where an older backup is restored, the list of
-// erasures has them erased again, and Forget the rows; see package erasure.
+// erasures has them erased again, and Forget the rows; see package erasure. The
+// records that a supplier found are its department's, and its to erase.
 package fanout
 
 import (
