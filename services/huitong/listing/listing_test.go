@@ -7,8 +7,11 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/huitong-bus/huitong/deploy"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	"github.com/huitong-bus/huitong/services/huitong/listing"
 	"github.com/huitong-bus/huitong/services/huitong/node/nodetest"
 )
@@ -113,6 +116,7 @@ func copied(t *testing.T, files fs.FS) fstest.MapFS {
 // something is wrong.
 func TestWhatIsWrongIsNamedByItsPlace(t *testing.T) {
 	x := nodetest.Start(t)
+	refusals := 0
 	const office = "participants:\n  - {code: 11999900MB00000278, name: 示范市民政局}\n"
 	for name, c := range map[string]struct {
 		files map[string]string
@@ -146,9 +150,29 @@ func TestWhatIsWrongIsNamedByItsPlace(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, not %s", err, c.want)
 			}
-			if now := x.Node.Journal.Head().Size; now > size+1 {
-				t.Errorf("%d entries were made, not that of the refusal alone", now-size)
+			switch now := x.Node.Journal.Head().Size; {
+			case now == size: // what is wrong is found without the exchange, or was refused before
+			case now > size+1 || entryAt(t, x, size).GetRefused() == nil:
+				t.Errorf("%d entries were made, not that of the refusal alone: %v", now-size, entryAt(t, x, size))
+			default:
+				refusals++
 			}
 		})
 	}
+	if refusals == 0 {
+		t.Error("nothing came to the exchange")
+	}
+}
+
+func entryAt(t *testing.T, x *nodetest.Exchange, index uint64) *ledgerv1.LedgerEntry {
+	t.Helper()
+	var leaf []byte
+	if err := x.Node.DB.Reader().QueryRowContext(t.Context(), "SELECT leaf FROM ledger WHERE idx = $1", int64(index)).Scan(&leaf); err != nil {
+		t.Fatal(err)
+	}
+	e := &ledgerv1.LedgerEntry{}
+	if err := proto.Unmarshal(leaf, e); err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
