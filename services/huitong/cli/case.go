@@ -38,7 +38,7 @@ implementation code of 31 characters: by that alone its materials are prepared.`
 		Example: `  huitong case open SF-2026-000042 111:999999198506150028:applicant 111:999999199001010016:spouse \
       --item 11999900MB000002780007110040001 --person clerk-017`,
 		Args: cobra.MinimumNArgs(2),
-		RunE: a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
+		RunE: orLater(a.with(func(ctx context.Context, c *sdk.Client, args []string) error {
 			r.Number = args[0]
 			for _, text := range args[1:] {
 				s, err := parseSubject(text)
@@ -59,7 +59,7 @@ implementation code of 31 characters: by that alone its materials are prepared.`
 				return fault.FromStatus(err)
 			}
 			return a.changed(resp, r.ValidateOnly, "case %s opened", r.Number)
-		}),
+		}), "open it once the exchange is there again, with --applied-at, and after a day with --after-the-fact and --reason"),
 	}
 	f := c.Flags()
 	f.StringVar(&r.Item, "item", "", "code of the service item that is applied for; the implementation code of 31 characters if it is published")

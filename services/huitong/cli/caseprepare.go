@@ -72,11 +72,29 @@ const reportLater = "accept what the applicant brings; once the exchange is ther
 func orPaper(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		err := run(c, args)
-		if fault.KindOf(err) == fault.Unavailable {
+		if away(err) {
 			return advise(err, reportLater)
 		}
 		return err
 	}
+}
+
+// orLater advises on errors of a command that can wait until the exchange is there
+// again.
+func orLater(run func(*cobra.Command, []string) error, advice string) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := run(c, args)
+		if away(err) {
+			return advise(err, "%s", advice)
+		}
+		return err
+	}
+}
+
+// away says whether an error is that the exchange cannot be reached.
+func away(err error) bool {
+	kind := fault.KindOf(err)
+	return err != nil && (kind == fault.Unavailable || kind == fault.Timeout)
 }
 
 func (a *app) casePrepare() *cobra.Command {

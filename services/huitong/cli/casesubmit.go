@@ -33,7 +33,7 @@ apart, or keeps them together, by a word of the department's own.`,
   huitong case submit SF-2026-000042 submitted-material statement.json --person clerk-017 \
       --document 0193f0a2b1c47d5e8f90a1b2c3d4e5f6`,
 		Args: cobra.ExactArgs(3),
-		RunE: a.with(func(ctx context.Context, client *sdk.Client, args []string) error {
+		RunE: orLater(a.with(func(ctx context.Context, client *sdk.Client, args []string) error {
 			k, err := caseOf(ctx, client, args[0])
 			if err != nil {
 				return err
@@ -56,7 +56,7 @@ apart, or keeps them together, by a word of the department's own.`,
 			}
 			a.printf("the material is submitted (ledger entry %d)\n", receipt.Index)
 			return nil
-		}),
+		}), "keep the file and submit it once the exchange is there again; the same file is the same submission"),
 	}
 	c.Flags().StringVar(&person, "person", "", "the official who acts, by the department's own reference")
 	c.Flags().StringSliceVar(&named, "document", nil, "id of a document that belongs to the material; may be repeated")
@@ -124,7 +124,7 @@ because the exchange could not be reached, and lists those that it held all the 
 Open the case after the fact if it could not be opened then.`,
 		Example: "  huitong case papers SF-2026-000042 000711004000-02 000711004000-04 --person clerk-017",
 		Args:    cobra.MinimumNArgs(2),
-		RunE: a.with(func(ctx context.Context, client *sdk.Client, args []string) error {
+		RunE: orLater(a.with(func(ctx context.Context, client *sdk.Client, args []string) error {
 			acting, applicant, err := f.of(ctx, client, args[0])
 			if err != nil {
 				return err
@@ -138,7 +138,7 @@ Open the case after the fact if it could not be opened then.`,
 			}
 			a.printf("%d papers are reported; the exchange held %s\n", len(args)-1, orElse(strings.Join(avoidable, ", "), "none of them"))
 			return nil
-		}),
+		}), "report them once the exchange is there again; what is reported twice counts once"),
 	}
 	f.add(c)
 	return c

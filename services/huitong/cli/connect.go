@@ -44,6 +44,7 @@ func dial(ctx context.Context, c connection) (*sdk.Client, error) {
 		ServerName: c.ServerName, LedgerKey: c.LedgerKey,
 	})
 	if k := fault.KindOf(err); err != nil && (k == fault.Unavailable || k == fault.Timeout) {
+		err = fault.Wrap(k, "", err, "the exchange at %s cannot be reached, so what it holds is unknown", c.Address)
 		return nil, advise(err, "is the exchange running at %s? start it with huitong serve, or choose another with --context or --address", c.Address)
 	}
 	return client, err

@@ -15,8 +15,9 @@ func (a *app) statsCommand() *cobra.Command {
 		Use: "stats", Short: "Count which materials were asked for, held, reused and submitted",
 		Long: `Counts by day, service item and department, from the ledger alone: the cases that were
 prepared, the materials that their items ask for, and what became of them. A case that
-is prepared again counts once. A department sees its own, operators and auditors see
-all.`,
+is prepared again counts once, and one that was collected without being prepared
+counts under REUSED and DECLINED alone. A department sees its own, operators and
+auditors see all.`,
 		Example: `  huitong stats
   huitong stats --from 2026-11-01 --until 2026-11-30 --item 11999900MB000002780007110040001`,
 		Args: cobra.NoArgs,
@@ -32,7 +33,7 @@ all.`,
 			if err != nil {
 				return err
 			}
-			return a.counts(counts)
+			return a.counts(ctx, client, counts)
 		}),
 	}
 	f := c.Flags()
@@ -43,15 +44,28 @@ all.`,
 	return c
 }
 
-func (a *app) counts(all []*sdk.ReuseCount) error {
+func (a *app) counts(ctx context.Context, client *sdk.Client, all []*sdk.ReuseCount) error {
 	type C = *sdk.ReuseCount
-	shown := all
+	shown, items, names := all, map[string]string{}, map[string]string{}
 	if !a.json() {
 		shown = append(shown, sum(all))
+		var err error
+		if names, err = participantNames(ctx, client); err != nil {
+			return err
+		}
+		known, err := itemsOf(ctx, client, sdk.ServiceItemFilter{})
+		if err != nil {
+			return err
+		}
+		for _, item := range known {
+			items[item.GetImplementationCode()] = item.GetName()
+		}
 	}
 	number := func(get func(C) uint64) func(C) string { return func(c C) string { return itoa(get(c)) } }
 	return list(a, each(shown),
-		column[C]{"DAY", C.GetDay}, column[C]{"ITEM", C.GetItem}, column[C]{"DEPARTMENT", C.GetDepartment},
+		column[C]{"DAY", C.GetDay}, column[C]{"CODE", C.GetItem},
+		column[C]{"ITEM", func(c C) string { return items[c.GetItem()] }},
+		column[C]{"DEPARTMENT", func(c C) string { return orElse(names[c.GetDepartment()], c.GetDepartment()) }},
 		column[C]{"CASES", number(C.GetCases)}, column[C]{"ASKED", number(C.GetAsked)}, column[C]{"HELD", number(C.GetHeld)},
 		column[C]{"REUSED", number(C.GetReused)}, column[C]{"DECLINED", number(C.GetDeclined)}, column[C]{"SUBMITTED", number(C.GetSubmitted)},
 		column[C]{"PAPERS", number(C.GetPapers)}, column[C]{"AVOIDABLE", number(C.GetAvoidable)})
