@@ -3,7 +3,8 @@
 // A document comes in chunks, each of which is on disk before it is confirmed. An
 // upload that broke off goes on behind what is stored. The document is there once
 // all of it is stored, its SHA-256 is found right over what is read back, and a
-// ledger entry commits to it. What is not finished in time is swept away. What turns
+// ledger entry commits to it. What is not finished in time is swept away, and so is
+// what no record names in a longer one: nobody could erase it. What turns
 // out to be another document than was said, cut short, altered or larger, is refused
 // with an entry; what is only spelt wrongly is refused without.
 //
@@ -35,9 +36,14 @@ const (
 	// DefaultKeep is how long an upload is kept after something of it was stored
 	// last.
 	DefaultKeep = 24 * time.Hour
+	// DefaultUnnamed is how long a document is kept that belongs to no publication.
+	DefaultUnnamed = 30 * 24 * time.Hour
 	// DefaultUnfinished bounds the documents that a participant has begun to bring
 	// and not finished, in bytes.
 	DefaultUnfinished = 1 << 30
+	// leastUnfinished is what an upload counts at least, however small its document:
+	// so uploads are bounded in number too.
+	leastUnfinished = 64 << 10
 )
 
 // Standing reads a caller's standing in a transaction.
@@ -64,8 +70,10 @@ type Config struct {
 	Refusals Refuser
 	Sealer   journal.Sealer
 	Releaser Releaser
-	// Keep is DefaultKeep if 0, Unfinished is DefaultUnfinished if 0.
+	// Keep is DefaultKeep if 0, Unnamed is DefaultUnnamed, Unfinished is
+	// DefaultUnfinished.
 	Keep       time.Duration
+	Unnamed    time.Duration
 	Unfinished int64
 	// Clock tells the time; time.Now if nil.
 	Clock func() time.Time
@@ -88,6 +96,9 @@ type Documents struct {
 func Open(c Config) *Documents {
 	if c.Keep == 0 {
 		c.Keep = DefaultKeep
+	}
+	if c.Unnamed == 0 {
+		c.Unnamed = DefaultUnnamed
 	}
 	if c.Unfinished == 0 {
 		c.Unfinished = DefaultUnfinished

@@ -48,7 +48,7 @@ func (d *Documents) open(r *row) (*ledgerv1.SealedDocument, error) {
 }
 
 func errErased() error {
-	return fault.New(fault.NotFound, "document.erased", "the document was erased with its record")
+	return fault.New(fault.NotFound, "document.erased", "the document was erased, with its record or because none named it in time; bring it again under a new id")
 }
 
 // damaged says that what is stored of a document is not what was stored.

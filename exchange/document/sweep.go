@@ -33,8 +33,8 @@ func (d *Documents) sweepAll() {
 	}
 }
 
-// Sweep forgets uploads that nothing came for in time, and takes away what is
-// left of these and of erased documents.
+// Sweep forgets uploads that nothing came for in time, erases documents that no
+// publication named in time, and takes away what is left of these and of erased ones.
 func (d *Documents) Sweep(ctx context.Context) error {
 	old, err := ids(ctx, d.DB.Reader(), "SELECT id FROM documents WHERE stored = 0 AND touched < $1", d.Clock().Add(-d.Keep).UnixMicro())
 	if err != nil {
@@ -45,12 +45,40 @@ func (d *Documents) Sweep(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := d.eraseUnnamed(ctx); err != nil {
+		return err
+	}
 	left, err := ids(ctx, d.DB.Reader(), "SELECT document FROM document_remains")
 	if err != nil {
 		return err
 	}
 	for _, id := range left {
 		if err := d.clear(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unnamed selects documents that belong to no publication; the index over those serves
+// it.
+const unnamed = " FROM documents WHERE published = 0 AND stored > 0 AND body IS NOT NULL AND touched < $1"
+
+func (d *Documents) eraseUnnamed(ctx context.Context) error {
+	before := d.Clock().Add(-d.Unnamed).UnixMicro()
+	old, err := ids(ctx, d.DB.Reader(), "SELECT id"+unnamed, before)
+	if err != nil {
+		return err
+	}
+	for _, id := range old {
+		err := d.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+			still, err := ids(ctx, tx, "SELECT id"+unnamed+" AND id = $2"+d.DB.Journal.LockRow(), before, id)
+			if err != nil || len(still) == 0 {
+				return err
+			}
+			return erase(ctx, tx, id)
+		})
+		if err != nil {
 			return err
 		}
 	}

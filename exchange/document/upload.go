@@ -88,10 +88,12 @@ func (d *Documents) begun(ctx context.Context, caller *identity.Caller, document
 // room refuses what is more than a participant may have under way.
 func (d *Documents) room(ctx context.Context, tx store.Tx, participant string, size int64) error {
 	var taken int64
-	err := tx.QueryRowContext(ctx, "SELECT coalesce(sum(size), 0) FROM documents WHERE participant = $1 AND stored = 0", participant).Scan(&taken)
-	if err == nil && taken+size > d.Unfinished {
+	err := tx.QueryRowContext(ctx, "SELECT coalesce(sum(CASE WHEN size < $2 THEN $2 ELSE size END), 0) FROM documents WHERE participant = $1 AND stored = 0",
+		participant, int64(leastUnfinished)).Scan(&taken)
+	if err == nil && taken+max(size, leastUnfinished) > d.Unfinished {
 		err = fault.New(fault.TooLarge, "document.unfinished",
-			"unfinished uploads of the participant have %d bytes, with this one more than %d; finish some first", taken, d.Unfinished)
+			"unfinished uploads of the participant have %d bytes, each counted as %d at least, with this one more than %d; finish some first",
+			taken, leastUnfinished, d.Unfinished)
 	}
 	return err
 }

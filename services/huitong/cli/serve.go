@@ -58,6 +58,7 @@ second one stops it at once. What was acknowledged is on disk either way.`,
 	fs.IntVar(&n.MaxCallRecords, "max-call-records", 1000, "most records of one call")
 	fs.IntVar(&n.MaxCallBytes, "max-call-bytes", 8<<20, "most bytes of one call's records")
 	fs.DurationVar(&n.DocumentKeep, "document-keep", document.DefaultKeep, "how long an upload that is not finished is kept after something of it came last")
+	fs.DurationVar(&n.DocumentUnnamed, "document-unnamed", document.DefaultUnnamed, "how long a document is kept that no publication names")
 	fs.Int64Var(&n.DocumentUnfinished, "document-unfinished", document.DefaultUnfinished, "most bytes of documents that a participant has begun to upload and not finished")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.BoolVar(&f.logJSON, "log-json", false, "write the log as JSON lines")

@@ -49,8 +49,10 @@ type Config struct {
 	MaxCallBytes   int
 	MaxCallRecords int
 	// DocumentKeep is how long an unfinished upload is kept, DocumentUnfinished how
-	// many bytes of these a participant may have under way.
+	// many bytes of these a participant may have under way; DocumentUnnamed is how
+	// long a document is kept that no publication names.
 	DocumentKeep       time.Duration
+	DocumentUnnamed    time.Duration
 	DocumentUnfinished int64
 	// Hosts are further names and addresses that the server's certificate names.
 	Hosts []string

@@ -257,7 +257,7 @@ func (n *Node) openDocuments() {
 	}
 	n.Documents = document.Open(document.Config{
 		DB: n.DB, Journal: n.Journal, Standing: n.Catalogue, Refusals: n.refusals, Sealer: n.Identity.Keyring, Releaser: n.queries,
-		Keep: n.DocumentKeep, Unfinished: n.DocumentUnfinished, Clock: n.Clock, Log: n.Log, Broken: func(err error) { n.broken <- err },
+		Keep: n.DocumentKeep, Unnamed: n.DocumentUnnamed, Unfinished: n.DocumentUnfinished, Clock: n.Clock, Log: n.Log, Broken: func(err error) { n.broken <- err },
 	})
 	n.intake.Documents = n.Documents
 	n.closing(func(context.Context) error { n.Documents.Close(); return nil })
