@@ -55,6 +55,18 @@ func (t *Topic) KnownTo(by *identity.Caller) bool { return !t.Hidden() || seesDr
 // Items gives all data items of the entry that is in force.
 func (t *Topic) Items() []*cataloguev1.TopicItem { return entry.Items(t.message, t.newest()) }
 
+// Titles gives what people call the data items of these numbers; of all if fields
+// is nil.
+func (t *Topic) Titles(fields []uint32) []string {
+	var titles []string
+	for _, d := range t.newest().GetItems() {
+		if fields == nil || slices.Contains(fields, d.Number) {
+			titles = append(titles, entry.Title(t.message, d))
+		}
+	}
+	return titles
+}
+
 // newest is the newest version of the contract as the catalogue shows it.
 func (t *Topic) newest() *cataloguev1.Contract {
 	if n := t.Versions(); n > 0 {

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/huitong-bus/huitong/exchange/journal"
 )
@@ -28,12 +27,7 @@ func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []b
 	}
 	whole = len(versions) <= MaxHeld
 	versions = filledUp(versions[:min(len(versions), MaxHeld)])
-	rows, err := x.DB.Brief().QueryContext(ctx, `SELECT s.topic, r.key_token, r.idx, r.payload_idx, r.version, r.status, r.valid_from, r.valid_until,
-		p.pos, p.tokens, p.body, l.leaf FROM sealed s
-		JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token
-		JOIN sealed p ON p.idx = r.payload_idx
-		JOIN ledger l ON l.idx = r.payload_idx
-		WHERE s.idx IN (`+places(1, len(versions))+`)`, versions...)
+	rows, err := x.DB.Brief().QueryContext(ctx, presentOf+places(1, len(versions))+")", versions...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -58,6 +52,17 @@ func (x *Index) HeldAbout(ctx context.Context, topics []string, subjectToken []b
 	}
 	return held, whole, rows.Err()
 }
+
+// presentOf finds the present payload of each record that a version is of, which
+// mostly is that version's own: the other is looked for only where it is not.
+const presentOf = `SELECT s.topic, r.key_token, r.idx, r.payload_idx, r.version, r.status, r.valid_from, r.valid_until,
+	CASE WHEN r.payload_idx = s.idx THEN s.pos ELSE p.pos END, CASE WHEN r.payload_idx = s.idx THEN s.tokens ELSE p.tokens END,
+	CASE WHEN r.payload_idx = s.idx THEN s.body ELSE p.body END, l.leaf
+	FROM sealed s
+	JOIN records r ON r.topic = s.topic AND r.key_token = s.key_token
+	JOIN ledger l ON l.idx = r.payload_idx
+	LEFT JOIN sealed p ON p.idx = NULLIF(r.payload_idx, s.idx)
+	WHERE s.idx IN (`
 
 // newestAbout gives the newest version about a subject of each record of some
 // topics, one more than MaxHeld at most.
@@ -97,13 +102,12 @@ func filledUp(args []any) []any {
 
 // places are the marks of n arguments from the first on.
 func places(first, n int) string {
-	var b strings.Builder
+	marks := make([]byte, 0, 4*n)
 	for i := range n {
 		if i > 0 {
-			b.WriteByte(',')
+			marks = append(marks, ',')
 		}
-		b.WriteByte('$')
-		b.WriteString(strconv.Itoa(first + i))
+		marks = strconv.AppendInt(append(marks, '$'), int64(first+i), 10)
 	}
-	return b.String()
+	return string(marks)
 }

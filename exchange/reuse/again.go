@@ -215,10 +215,10 @@ func leftAs(from *source, row *journal.Row, detail *ledgerv1.ReleaseDetail) ([]u
 	}
 	granted, fields := from.allowed.Decision.Fields, []uint32{}
 	for _, n := range k.Fields() {
-		if contains(detail.Withheld, n) {
+		if slices.Contains(detail.Withheld, n) {
 			continue
 		}
-		if granted != nil && !contains(granted, n) {
+		if granted != nil && !slices.Contains(granted, n) {
 			return nil, doesNotCome(withheld)
 		}
 		fields = append(fields, n)

@@ -250,14 +250,12 @@ func (b *binding) commit(ctx context.Context, chosen map[string]choice, answer *
 	return nil
 }
 
-var insertChoices = &store.Insert{Into: "INTO choices (case_token, subject_token, material, idx, copies, first)"}
+var insertChoices = &store.Insert{
+	Into: "INTO choices (case_token, subject_token, material, idx, copies, first)", Then: "ON CONFLICT DO NOTHING",
+}
 
-// choose writes the choices that are new.
+// choose writes the choices that are new, unless one of them was made meanwhile.
 func (b *binding) choose(ctx context.Context, tx store.Tx, slot journal.Slot, chosen map[string]choice) error {
-	now, err := b.r.choices(ctx, tx, b.a)
-	if err != nil {
-		return err
-	}
 	var cases, subjects store.Blobs
 	var materials store.Texts
 	var last, copies, first store.Ints
@@ -265,9 +263,6 @@ func (b *binding) choose(ctx context.Context, tx store.Tx, slot journal.Slot, ch
 	for _, m := range b.a.materials {
 		if _, before := chosen[m.Code]; before || !m.usable() && m.state != wasDeclined {
 			continue
-		}
-		if _, meanwhile := now[m.Code]; meanwhile {
-			return errChosen
 		}
 		cases, subjects, materials = append(cases, b.a.of.Token), append(subjects, subject), append(materials, m.Code)
 		last = append(last, int64(slot.Index)+int64(len(b.copies)))
@@ -277,5 +272,9 @@ func (b *binding) choose(ctx context.Context, tx store.Tx, slot journal.Slot, ch
 			copies, first = append(copies, 0), append(first, 0)
 		}
 	}
-	return insertChoices.Run(ctx, b.r.Queries.DB.Journal, tx, cases, subjects, materials, last, copies, first)
+	fresh, err := insertChoices.RunNew(ctx, b.r.Queries.DB.Journal, tx, cases, subjects, materials, last, copies, first)
+	if err == nil && !fresh {
+		return errChosen
+	}
+	return err
 }

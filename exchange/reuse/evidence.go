@@ -193,7 +193,7 @@ func (r *Reuse) meets(ctx context.Context, f found, payload []byte, text string)
 	}
 	granted := f.source.allowed.Decision.Fields
 	for _, n := range f.source.topic.Mask(condition.Fields()) {
-		if granted != nil && !contains(granted, n) {
+		if granted != nil && !slices.Contains(granted, n) {
 			return f, withheld, nil
 		}
 	}

@@ -151,30 +151,9 @@ func (r *Reuse) show(m *material) *exchangev1.PreparedMaterial {
 		first := m.found[0]
 		p.Since = timestamppb.New(time.UnixMicro(first.at).UTC())
 		p.ValidUntil, p.Grade = dateOf(first.held.Present.ValidUntil), gradeOf(first.grade)
-		p.Shows = titles(m.source)
+		p.Shows = m.source.topic.Titles(m.source.allowed.Decision.Fields)
 	}
 	return p
-}
-
-// titles names what a copy from a source would show.
-func titles(from *source) []string {
-	var names []string
-	granted := from.allowed.Decision.Fields
-	for _, item := range from.topic.Items() {
-		if granted == nil || contains(granted, item.Number) {
-			names = append(names, item.Title)
-		}
-	}
-	return names
-}
-
-func contains(list []uint32, n uint32) bool {
-	for _, one := range list {
-		if one == n {
-			return true
-		}
-	}
-	return false
 }
 
 // dateOf gives a day as a date; empty for no last day.

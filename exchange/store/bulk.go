@@ -77,11 +77,19 @@ func (s *Insert) prepare(columns []Column) {
 
 // Run inserts the rows.
 func (s *Insert) Run(ctx context.Context, p *Part, tx Tx, columns ...Column) error {
+	_, err := s.RunNew(ctx, p, tx, columns...)
+	return err
+}
+
+// RunNew inserts the rows, and says whether each was new: one that ON CONFLICT left
+// alone was not.
+func (s *Insert) RunNew(ctx context.Context, p *Part, tx Tx, columns ...Column) (bool, error) {
 	if len(columns) == 0 || columns[0].len() == 0 {
-		return nil
+		return true, nil
 	}
 	s.prepare(columns)
-	return p.dialect.insert(ctx, tx, s, columns)
+	n, err := p.dialect.insert(ctx, tx, s, columns)
+	return n == int64(columns[0].len()), err
 }
 
 // Lookup is a SELECT of the rows whose two key columns are among many pairs:

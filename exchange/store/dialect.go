@@ -9,8 +9,8 @@ import (
 type dialect interface {
 	// schema adapts a migration, written for SQLite.
 	schema(text string) string
-	// insert runs s over the columns.
-	insert(ctx context.Context, tx Tx, s *Insert, columns []Column) error
+	// insert runs s over the columns, and gives how many rows it wrote.
+	insert(ctx context.Context, tx Tx, s *Insert, columns []Column) (int64, error)
 	// lookup runs l over the pairs.
 	lookup(ctx context.Context, tx Tx, l *Lookup, first Ints, second Blobs, scan func(*sql.Rows) error) error
 	// commit runs COMMIT. Its error is ErrAmbiguous, ErrBroken, or a plain one

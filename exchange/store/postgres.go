@@ -107,13 +107,16 @@ func lostRace(err error) bool {
 	return errors.As(err, &answer) && (answer.Code == "23505" || answer.Code == "42P07" || answer.Code == "42710")
 }
 
-func (postgresDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) error {
+func (postgresDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) (int64, error) {
 	args := make([]any, len(columns))
 	for i, c := range columns {
 		args[i] = c.array()
 	}
-	_, err := tx.ExecContext(ctx, s.array, args...)
-	return err
+	result, err := tx.ExecContext(ctx, s.array, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 func (postgresDialect) lookup(ctx context.Context, tx Tx, l *Lookup, first Ints, second Blobs, scan func(*sql.Rows) error) error {

@@ -217,7 +217,7 @@ func sqliteCode(err error) int {
 	return 0
 }
 
-func (sqliteDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) error {
+func (sqliteDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Column) (written int64, err error) {
 	args := make([]any, 0, chunkRows[0]*len(columns))
 	next, rows := 0, columns[0].len()
 	for i, take := range chunkRows {
@@ -228,12 +228,18 @@ func (sqliteDialect) insert(ctx context.Context, tx Tx, s *Insert, columns []Col
 					args = append(args, c.at(row))
 				}
 			}
-			if _, err := tx.ExecContext(ctx, s.chunks[i], args...); err != nil {
-				return err
+			result, err := tx.ExecContext(ctx, s.chunks[i], args...)
+			if err != nil {
+				return written, err
 			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return written, err
+			}
+			written += n
 		}
 	}
-	return nil
+	return written, nil
 }
 
 // lookup fills its last statement up with the last pair again: one longer

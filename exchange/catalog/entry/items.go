@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,15 +90,25 @@ func Items(t *cataloguev1.Topic, k *cataloguev1.Contract) []*cataloguev1.TopicIt
 }
 
 func inForce(t *cataloguev1.Topic, d *cataloguev1.DataItem, stated *cataloguev1.TopicItem) *cataloguev1.TopicItem {
-	item := &cataloguev1.TopicItem{
+	return &cataloguev1.TopicItem{
 		Name: d.Name, Number: d.Number, Type: d.Type, Repeated: d.Repeated,
-		Title: d.Title, SharingClass: max(t.SharingClass, stated.GetSharingClass()),
+		Title: titleOf(d, stated), SharingClass: max(t.SharingClass, stated.GetSharingClass()),
 		Sensitivity: max(d.Sensitivity, stated.GetSensitivity()), LegalBasis: stated.GetLegalBasis(),
 	}
-	if stated.GetTitle() != "" {
-		item.Title = stated.Title
+}
+
+// Title gives what people call a data item of an entry.
+func Title(t *cataloguev1.Topic, d *cataloguev1.DataItem) string {
+	for _, stated := range t.Items {
+		if stated.Name == d.Name {
+			return titleOf(d, stated)
+		}
 	}
-	return item
+	return d.Title
+}
+
+func titleOf(d *cataloguev1.DataItem, stated *cataloguev1.TopicItem) string {
+	return cmp.Or(stated.GetTitle(), d.Title)
 }
 
 // Trim leaves of an entry's items what differs from contract and entry, in the
