@@ -41,6 +41,7 @@ type Config struct {
 type Cases struct {
 	Config
 	onClose []OnClose
+	known   known
 }
 
 // New makes the cases of an exchange.

@@ -80,7 +80,7 @@ func (q *Queries) readCheck(caller *identity.Caller, r *exchangev1.CheckRequest)
 
 // tryCheck decides, looks, commits and answers.
 func (q *Queries) tryCheck(ctx context.Context, request access.Request, question *checking) (*exchangev1.CheckResponse, error) {
-	of, err := q.CaseOf(ctx, request)
+	of, err := q.caseFor(ctx, request, question.ValidateOnly)
 	if err != nil {
 		return nil, err
 	}

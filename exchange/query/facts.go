@@ -25,13 +25,29 @@ type Consents interface {
 // that nothing was found: those who ask by key or entry do not learn which.
 var errOthers = errors.New("about nobody whom the case names")
 
-// CaseOf finds the case that a request names, of the caller's participant; nil
-// if there is none.
+// CaseOf finds the case that a request names, of the caller's participant, for a
+// decision that Settled commits under the case's guard; nil if there is none.
 func (q *Queries) CaseOf(ctx context.Context, r access.Request) (*cases.Case, error) {
 	if r.Case == "" {
 		return nil, nil
 	}
-	return cases.Find(ctx, q.DB.Brief(), q.Cases.Token(r.Caller.Participant, r.Case))
+	return q.Cases.Known(ctx, r.Caller.Participant, r.Case)
+}
+
+// CaseNow finds it for a decision that nothing is committed with, or not yet.
+func (q *Queries) CaseNow(ctx context.Context, r access.Request) (*cases.Case, error) {
+	if r.Case == "" {
+		return nil, nil
+	}
+	return q.Cases.Find(ctx, r.Caller.Participant, r.Case)
+}
+
+// caseFor finds it for a question that is asked, or only tried out.
+func (q *Queries) caseFor(ctx context.Context, r access.Request, validateOnly bool) (*cases.Case, error) {
+	if validateOnly {
+		return q.CaseNow(ctx, r)
+	}
+	return q.CaseOf(ctx, r)
 }
 
 // Facts are what a request's decision rests on: its case, and the consents that

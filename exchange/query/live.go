@@ -33,7 +33,7 @@ func (q *Queries) Permit(ctx context.Context, caller *identity.Caller, l *Live) 
 	if err != nil {
 		return nil, err
 	}
-	of, err := q.CaseOf(ctx, request)
+	of, err := q.CaseNow(ctx, request)
 	if err != nil {
 		return nil, err
 	}

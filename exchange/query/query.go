@@ -114,6 +114,7 @@ func (q *Queries) Settled(ctx context.Context, try func() error) error {
 		if err = try(); !errors.Is(err, journal.ErrPolicyMoved) {
 			return err
 		}
+		q.Cases.Forget()
 		if err := q.Policy.Refresh(ctx, 0); err != nil {
 			return err
 		}
@@ -123,7 +124,7 @@ func (q *Queries) Settled(ctx context.Context, try func() error) error {
 
 // try decides, reads, commits and answers.
 func (q *Queries) try(ctx context.Context, request access.Request, question *question) (*exchangev1.QueryResponse, error) {
-	of, err := q.CaseOf(ctx, request)
+	of, err := q.caseFor(ctx, request, question.ValidateOnly)
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,11 @@ func (r *Reuse) assess(ctx context.Context, caller *identity.Caller, action acce
 // decide says whether the caller may ask for the materials of the case at all.
 func (r *Reuse) decide(ctx context.Context, caller *identity.Caller, action access.Action, acting *exchangev1.Acting, subject *ledgerv1.Subject) (access.Allowed, *cases.Case, error) {
 	request := requestOf(caller, action, "", acting)
-	of, err := r.Queries.CaseOf(ctx, request)
+	find := r.Queries.CaseOf
+	if action == access.Submit {
+		find = r.Queries.CaseNow // the material is published before the decision is committed
+	}
+	of, err := find(ctx, request)
 	if err != nil {
 		return access.Allowed{}, nil, err
 	}

@@ -54,7 +54,13 @@ func (r *Reuse) Submit(ctx context.Context, caller *identity.Caller, req *exchan
 	}
 	// A crash here leaves the record published and not counted as submitted: the
 	// repeat, by the same idempotency key, finds it and enters what is missing.
-	err = r.Queries.Settled(ctx, func() error { return r.enterSubmitted(ctx, a, m, req.Material.Topic, result.GetReceipt().GetIndex()) })
+	err = r.Queries.Settled(ctx, func() error {
+		// Decided anew: what held before the publication may not hold any more.
+		if a.allowed, a.of, err = r.decide(ctx, caller, access.Submit, req.Acting, a.subject); err != nil {
+			return err
+		}
+		return r.enterSubmitted(ctx, a, m, req.Material.Topic, result.GetReceipt().GetIndex())
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +131,6 @@ func (r *Reuse) enterSubmitted(ctx context.Context, a *assessment, m *recordsv1.
 		Publication: publication, Grade: gradeOf(gradeSubmitted(m)),
 		PersonCommitment: who.person, CaseCommitment: who.number, SubjectCommitment: who.subject,
 	}}}, who)
-	// Decided anew: what held before the publication may not hold any more.
-	a.allowed.Decision = r.Policy.Decide(a.allowed.Request)
-	if !a.allowed.Decision.Allow {
-		return r.Queries.Refuse(ctx, a.allowed.Request, a.allowed.Decision)
-	}
 	call := r.Policy.Call([]access.Allowed{a.allowed}, []journal.Entry{entry}, func(ctx context.Context, tx store.Tx, slot journal.Slot) error {
 		result, err := tx.ExecContext(ctx, "INSERT INTO submissions (publication, idx) VALUES ($1, $2) ON CONFLICT DO NOTHING", int64(publication), int64(slot.Index))
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/huitong-bus/huitong/exchange/fault"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
 )
@@ -80,5 +82,27 @@ func TestNothingIsCollectedBehindItsEnd(t *testing.T) {
 		}
 		_, err := issuer.Resume(t.Context(), "identity", id, "核查完毕")
 		ok(t, err)
+	}
+}
+
+// TestAClosedCaseIsNotRemembered: a case that was asked for while it was open takes
+// nothing once it is closed, and a material that comes too late is not published.
+func TestAClosedCaseIsNotRemembered(t *testing.T) {
+	c := newCounter(t)
+	c.states(t)
+	_, err := c.hall.CloseCase(t.Context(), c.acting.Case, "clerk-017", "办结")
+	ok(t, err)
+	_, err = c.hall.Submit(t.Context(), sdk.Submission{Acting: c.acting, Material: &sdk.Publication{Topic: "papers", Message: paper(c.acting.Case)}})
+	if rule := fault.RuleOf(err); rule != "case.closed" {
+		t.Errorf("a submission to a closed case: %v of rule %q", err, rule)
+	}
+	_, err = c.hall.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant})
+	if rule := fault.RuleOf(err); rule != "case.closed" {
+		t.Errorf("a collection for a closed case: %v of rule %q", err, rule)
+	}
+	var published int
+	ok(t, c.Node.DB.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM records WHERE topic = $1", journal.Number("papers")).Scan(&published))
+	if published != 0 {
+		t.Errorf("%d papers are published", published)
 	}
 }
