@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -255,7 +256,7 @@ func TestDisputesThatMakeNoSense(t *testing.T) {
 		rule   string
 	}{
 		"no reason":      {func(d *sdk.NewDispute) { d.Reason = " " }, fault.Invalid, "reason.required"},
-		"a long reason":  {func(d *sdk.NewDispute) { d.Reason = string(make([]byte, 2000)) }, fault.Invalid, "reason.size"},
+		"a long reason":  {func(d *sdk.NewDispute) { d.Reason = strings.Repeat("长", 2000) }, fault.Invalid, "reason.size"},
 		"no person":      {func(d *sdk.NewDispute) { d.Acting.Person = "" }, fault.Invalid, "acting.person.required"},
 		"no case":        {func(d *sdk.NewDispute) { d.Acting.Case = "" }, fault.Invalid, "acting.case_number.required"},
 		"no such topic":  {func(d *sdk.NewDispute) { d.Topic = "nothing" }, fault.NotFound, "topic.unknown"},
