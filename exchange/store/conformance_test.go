@@ -65,6 +65,38 @@ func TestNullAndEmptyBytesDiffer(t *testing.T) {
 	}
 }
 
+// TestRunNewSaysWhetherEachRowWasNew: over the bounds of every chunk, one row that is
+// there already is enough, and the others are written.
+func TestRunNewSaysWhetherEachRowWasNew(t *testing.T) {
+	db := storetest.Open(t)
+	insert := &store.Insert{Into: "INTO preparations (case_token, subject_token, idx)", Then: "ON CONFLICT DO NOTHING"}
+	run := func(from, to int, want bool) {
+		t.Helper()
+		var cases, subjects store.Blobs
+		var idx store.Ints
+		for i := from; i < to; i++ {
+			cases, subjects, idx = append(cases, []byte{byte(i)}), append(subjects, []byte("s")), append(idx, int64(i))
+		}
+		must(t, db.Journal.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+			fresh, err := insert.RunNew(ctx, db.Journal, tx, cases, subjects, idx)
+			if fresh != want {
+				t.Errorf("rows %d to %d: new %v", from, to, fresh)
+			}
+			return err
+		}))
+	}
+	run(0, 0, true)
+	run(0, 23, true)
+	run(22, 40, false)
+	run(40, 41, true)
+	run(23, 40, false)
+	var n int
+	must(t, db.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM preparations").Scan(&n))
+	if n != 41 {
+		t.Errorf("%d rows", n)
+	}
+}
+
 // TestLookupFindsPairs: only the pairs asked for are found, not one's first with
 // another's second, over the bounds of every chunk.
 func TestLookupFindsPairs(t *testing.T) {
