@@ -15,6 +15,8 @@ type Said struct {
 	State recordsv1.FanOutState
 	// Rule is by which the supplier refused.
 	Rule string
+	// FanOut is the one that asked.
+	FanOut string
 	// Records are the entries of what it found.
 	Records []uint64
 }
@@ -53,7 +55,7 @@ func (s *source) usable(now int64) (Said, bool) {
 		if state == waiting && now >= s.deadline {
 			state = timedOut
 		}
-		return Said{State: state}, false
+		return Said{State: state, FanOut: s.fanOut}, false
 	}
 	switch s.outcome {
 	case saysFound:

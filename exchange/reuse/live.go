@@ -56,9 +56,9 @@ func (m *material) answered(from *source) bool {
 	case recordsv1.FanOutState_FAN_OUT_STATE_WAITING:
 		m.take(supplierLate, from, "", "its supplier was asked for this case, and has not answered yet", "prepare again when it has; or the applicant submits it")
 	case recordsv1.FanOutState_FAN_OUT_STATE_TIMED_OUT:
-		m.take(supplierLate, from, "", "its supplier was asked for this case, and did not answer in time", "ask again by the same fan-out; or the applicant submits it")
+		m.take(supplierLate, from, "", "its supplier was asked for this case, and did not answer in time", "look at fan-out "+from.said.FanOut+" once it has, then prepare again; or the applicant submits it")
 	case recordsv1.FanOutState_FAN_OUT_STATE_ANSWERED_LATE:
-		m.take(supplierLate, from, "", "its supplier answered after the deadline, and nobody has read it", "ask again by the same fan-out, which reads it, then prepare again")
+		m.take(supplierLate, from, "", "its supplier answered after the deadline, and nobody has read it", "look at fan-out "+from.said.FanOut+", which reads it, then prepare again")
 	default:
 		m.take(mustSubmit, from, "topic.answered_live", "the topic is answered live, and its supplier was not asked for this case", ask)
 	}

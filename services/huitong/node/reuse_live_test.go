@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,12 @@ func TestASupplierIsLateOnceItWasAsked(t *testing.T) {
 		}
 	}
 	c.wantLive(t, sdk.MaterialSupplierLate, "answered late")
+	_, named, _ := strings.Cut(c.states(t)["live"].NextStep, "look at fan-out ")
+	id, _, _ := strings.Cut(named, ",")
+	if f, err := c.hall.GetFanOut(t.Context(), id, c.acting.Person); err != nil || f.ID != id {
+		t.Errorf("the next step names fan-out %q: %v", id, err)
+	}
+	c.wantLive(t, sdk.MaterialHeld, "answered late and looked at")
 	s.Stop()
 	<-s.Closed()
 	c.live(t, c.hall, key, time.Millisecond)
