@@ -1,6 +1,7 @@
 package hearing
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/calendar"
 	"github.com/huitong-bus/huitong/exchange/inspect"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
 	"github.com/huitong-bus/huitong/exchange/store"
 	"github.com/huitong-bus/huitong/exchange/store/crashpoint"
@@ -20,7 +22,8 @@ import (
 // A record whose last day passes makes no entry, so nothing leads to it in the
 // ledger: it is found by the index over the last days. Whoever relied on it for a
 // case that is open, or was not long ago, is told once. Each process looks; the
-// key of a notice makes it single.
+// key of a notice makes it single. A version whose last day is a day gone by already
+// is behind the place that was reached, and moves that place back (Over).
 
 const (
 	// lookEvery is how often it is looked whether a day ended.
@@ -45,14 +48,17 @@ func (h *Hearing) runExpiry(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var done calendar.Day
+	var last *place
 	for {
-		if today := calendar.DayOf(h.Clock()); today != done {
-			switch err := h.sweep(ctx, today); {
-			case err == nil:
+		today := calendar.DayOf(h.Clock())
+		at, err := h.place(ctx)
+		if err == nil && (today != done || last == nil || !last.is(at)) {
+			if last, err = h.sweep(ctx, at, today); err == nil {
 				done = today
-			case ctx.Err() == nil:
-				h.Log.Error("those who relied on an expired record cannot be told; trying again", "error", err)
 			}
+		}
+		if err != nil && ctx.Err() == nil {
+			h.Log.Error("those who relied on an expired record cannot be told; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -71,38 +77,57 @@ func beginExpiry(ctx context.Context, tx store.Tx, today calendar.Day) error {
 	return err
 }
 
-// sweep tells of every record whose last day is before today and that comes after
-// the place reached.
-func (h *Hearing) sweep(ctx context.Context, today calendar.Day) error {
-	var at place
-	if err := h.DB.Reader().QueryRowContext(ctx, "SELECT until, topic, key_token FROM expiry_sweep WHERE id = 1").Scan(&at.until, &at.topic, &at.token); err != nil {
-		return err
+// place reads the place that was reached.
+func (h *Hearing) place(ctx context.Context) (*place, error) {
+	at := &place{}
+	return at, h.DB.Reader().QueryRowContext(ctx, "SELECT until, topic, key_token FROM expiry_sweep WHERE id = 1").Scan(&at.until, &at.topic, &at.token)
+}
+
+func (p *place) is(other *place) bool {
+	return p.until == other.until && p.topic == other.topic && bytes.Equal(p.token, other.token)
+}
+
+// Over moves the place back to the last day of a record that was in force before, and
+// whose new version is over already at its entry's time.
+func Over(ctx context.Context, tx store.Tx, r *journal.Record, at int64) error {
+	today := int64(calendar.DayOf(time.UnixMicro(at)))
+	if r.ValidUntil >= today {
+		return nil
 	}
+	_, err := tx.ExecContext(ctx, `UPDATE expiry_sweep SET until = $1, topic = -1, key_token = $2 WHERE id = 1 AND until >= $1
+		AND EXISTS (SELECT 1 FROM records WHERE topic = $3 AND key_token = $4 AND valid_until >= $5)`,
+		r.ValidUntil, []byte{0}, journal.Number(r.Leaf.Topic), r.KeyToken, today)
+	return err
+}
+
+// sweep tells of every record whose last day is before today and that comes after a
+// place, and gives the place that it reached.
+func (h *Hearing) sweep(ctx context.Context, at *place, today calendar.Day) (*place, error) {
 	for {
 		page, err := h.expired(ctx, at, today)
 		if err != nil || len(page) == 0 {
-			return err
+			return at, err
 		}
 		if err := h.Index.Wait(ctx, h.Journal.Head().Size); err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range page {
 			if err := h.tellExpired(ctx, &r); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		// A crash here tells the page again, under the same keys.
 		crashpoint.Here("hearing.expired")
-		next := page[len(page)-1].place
+		next := &page[len(page)-1].place
 		if err := h.reached(ctx, at, next); err != nil {
-			return err
+			return nil, err
 		}
 		at = next
 	}
 }
 
-// reached moves the place, unless another process has moved it.
-func (h *Hearing) reached(ctx context.Context, from, to place) error {
+// reached moves the place, unless it was moved meanwhile.
+func (h *Hearing) reached(ctx context.Context, from, to *place) error {
 	return h.DB.Journal.Update(ctx, func(ctx context.Context, tx store.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE expiry_sweep SET until = $1, topic = $2, key_token = $3
 			WHERE id = 1 AND until = $4 AND topic = $5 AND key_token = $6`, to.until, to.topic, to.token, from.until, from.topic, from.token)
@@ -118,7 +143,7 @@ var selectExpired = fmt.Sprintf(`SELECT valid_until, topic, key_token, idx, payl
 	exchangev1.Status_STATUS_ACTIVE, exchangev1.Status_STATUS_SUSPENDED, expiredAtOnce)
 
 // expired reads the records behind a place whose last day is over, page by page.
-func (h *Hearing) expired(ctx context.Context, at place, today calendar.Day) ([]expired, error) {
+func (h *Hearing) expired(ctx context.Context, at *place, today calendar.Day) ([]expired, error) {
 	rows, err := h.DB.Reader().QueryContext(ctx, selectExpired, at.until, int64(today), at.topic, at.token)
 	if err != nil {
 		return nil, err

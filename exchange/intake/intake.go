@@ -22,6 +22,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/identity"
 	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/ledger/verify"
+	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -79,7 +80,10 @@ type Intake struct {
 	// Documents are what a publication may name; without it, none.
 	Documents Documents
 	// Checks are what a contract cannot say of its records, by its name.
-	Checks         map[string]ContentCheck
+	Checks map[string]ContentCheck
+	// Over is called in the transaction of an entry, at its time in µs, whose record's
+	// last day is a day gone by; nothing is if it is nil.
+	Over           func(ctx context.Context, tx store.Tx, r *journal.Record, at int64) error
 	MaxRecords     int
 	MaxRecordBytes int
 	MaxCallBytes   int
@@ -128,7 +132,9 @@ func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *excha
 		return nil, err
 	}
 	for _, r := range call.Records {
-		r.With = with
+		if r.With = with; with == nil {
+			r.With = in.over(r)
+		}
 	}
 	if len(call.Records) == 0 && (call.Position == nil || req.ValidateOnly) {
 		return p, nil
@@ -136,6 +142,15 @@ func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *excha
 	var err error
 	p.wait, err = in.Journal.Begin(ctx, &journal.Call{From: call.Actor, Publish: call})
 	return p, err
+}
+
+// over is what goes with a record whose last day may be a day gone by; nil with all
+// others.
+func (in *Intake) over(r *journal.Record) journal.With {
+	if in.Over == nil || r.ValidUntil > in.Journal.Clock().Unix()/(24*60*60) {
+		return nil
+	}
+	return func(ctx context.Context, tx store.Tx, _ uint64, at int64) error { return in.Over(ctx, tx, r, at) }
 }
 
 // Done is closed once Wait would not block.

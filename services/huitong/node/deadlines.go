@@ -5,6 +5,7 @@ import (
 
 	"github.com/huitong-bus/huitong/exchange/agreement"
 	"github.com/huitong-bus/huitong/exchange/deadline"
+	"github.com/huitong-bus/huitong/exchange/hearing"
 	"github.com/huitong-bus/huitong/exchange/intake"
 	"github.com/huitong-bus/huitong/exchange/notice"
 	"github.com/huitong-bus/huitong/exchange/reuse"
@@ -18,6 +19,7 @@ func (n *Node) openBoard(ctx context.Context) (err error) {
 	n.intake = &intake.Intake{
 		Journal: n.Journal, Topics: n.Catalogue, Access: n.Policy, Refusals: n.refusals, Keys: n.Identity.Keyring,
 		Checks:     map[string]intake.ContentCheck{reuse.ItemContract: &reuse.ItemCheck{Topics: n.Catalogue, Conditions: &reuse.Conditions{}}},
+		Over:       hearing.Over,
 		MaxRecords: n.MaxCallRecords, MaxRecordBytes: n.MaxRecordBytes, MaxCallBytes: n.MaxCallBytes,
 	}
 	if n.Board, err = notice.Open(ctx, n.Catalogue, n.intake); err != nil {
