@@ -1,6 +1,7 @@
 package reuse
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -38,6 +39,8 @@ type material struct {
 	rule   string
 	reason string
 	next   string
+	// ended says that a record would stand in for it, had it not ended.
+	ended string
 }
 
 type state = ledgerv1.MaterialState
@@ -270,6 +273,9 @@ func (r *Reuse) weigh(ctx context.Context, s *sources, m *material) error {
 		}
 	}
 	m.take(mustSubmit, nil, "", "the exchange holds nothing that stands in for it", submitTo(m.ItemMaterial))
+	if m.ended != "" && m.rule != notActive {
+		m.reason += "; " + m.ended // nobody grants something anew without knowing that
+	}
 	return nil
 }
 
@@ -303,6 +309,7 @@ func (r *Reuse) weighOne(ctx context.Context, s *sources, m *material, e *record
 		if err != nil {
 			return err
 		}
+		m.ended = cmp.Or(one.ended, m.ended)
 		if !one.usable() {
 			m.take(one.state, one.source, one.rule, one.reason, one.next)
 			return nil

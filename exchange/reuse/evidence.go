@@ -46,6 +46,10 @@ func (r *Reuse) choose(ctx context.Context, m *material, from *source, e *record
 			continue
 		}
 		v := verdicts[verdict]
+		if verdict == notActive {
+			v.reason = "a record on " + from.topic.Name + " is " + endings[h.Present.Status]
+			m.ended = v.reason
+		}
 		m.take(v.state, from, verdict, v.reason, instead(m.ItemMaterial, verdict))
 	}
 	if len(good) == 0 {
@@ -96,7 +100,7 @@ var verdicts = map[string]struct {
 	state  state
 	reason string
 }{
-	notActive:   {mustSubmit, "the record is suspended, revoked, cancelled or replaced"},
+	notActive:   {mustSubmit, ""}, // see endings
 	expired:     {hasExpired, "the record has expired"},
 	notYetValid: {mustSubmit, "the record is not valid yet"},
 	tooOld:      {hasExpired, "the record is older than the item accepts"},
@@ -110,6 +114,16 @@ var verdicts = map[string]struct {
 }
 
 const day = int64(24 * 60 * 60 * 1e6) // µs
+
+// endings say how a record stands that is not active.
+var endings = map[exchangev1.Status]string{
+	exchangev1.Status_STATUS_SUSPENDED:  "suspended",
+	exchangev1.Status_STATUS_REVOKED:    "revoked",
+	exchangev1.Status_STATUS_CANCELLED:  "cancelled",
+	exchangev1.Status_STATUS_SUPERSEDED: "replaced by another",
+	exchangev1.Status_STATUS_REMOVED:    "no longer held",
+	exchangev1.Status_STATUS_ERASED:     "erased",
+}
 
 // accepts says whether a material's evidence accepts a record, or the rule by which
 // it does not.

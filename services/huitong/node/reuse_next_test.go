@@ -56,6 +56,37 @@ func TestTheNextStepIsTheOneThatHelps(t *testing.T) {
 	c.wantNext(t, "property", sdk.MaterialToSubmit, "topic.delivery_mode", "the applicant submits it; it is issued by")
 }
 
+// TestWhatHasEndedIsTold: also where other evidence is what would help.
+func TestWhatHasEndedIsTold(t *testing.T) {
+	c := newCounter(t)
+	item := counterItem()
+	for _, m := range item.Materials {
+		if m.Code == "identity" {
+			m.Evidence = append(m.Evidence, evidence["property"])
+		}
+	}
+	c.publish(t, c.hall, "items", item)
+	p := c.issuers["identity"].Publisher(sdk.PublisherConfig{CallUnary: true})
+	key := permitOf("identity", sample.PublicSecurity, 1, "").Identifier
+	told := func(reason string) {
+		t.Helper()
+		m := c.states(t)["identity"]
+		if m.State != sdk.MaterialNeedsGrant || m.Rule != "grant.required" || !strings.HasSuffix(m.Reason, "; a record on identity is "+reason) {
+			t.Errorf("%s: it is %v", reason, m)
+		}
+		if m := c.states(t)["kind"]; m.State != sdk.MaterialToSubmit || m.Reason != "a record on identity is "+reason {
+			t.Errorf("%s: alone it is %v", reason, m)
+		}
+	}
+	_, err := p.Suspend(t.Context(), "identity", key, "复核")
+	ok(t, err)
+	told("suspended")
+	_, err = p.Revoke(t.Context(), "identity", key, "登记有误")
+	ok(t, err)
+	told("revoked")
+	ok(t, p.Close(t.Context()))
+}
+
 // TestAConsentLetsASubmissionBeReused: for the item that it names, until it is
 // revoked, though reading the topic needs none.
 func TestAConsentLetsASubmissionBeReused(t *testing.T) {
