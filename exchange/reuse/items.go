@@ -3,6 +3,8 @@ package reuse
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -60,16 +62,40 @@ func (k *items) put(code string, i *item) {
 	k.ready[code] = i
 }
 
+// own says whether a topic is of the department whose item a code is of.
+func own(t *catalog.Topic, code string) bool { return strings.HasPrefix(code, t.Provider) }
+
+// ownFirst orders topics that may hold the item of a code: what its own department
+// publishes of it comes before what another does.
+func ownFirst(topics []*catalog.Topic, code string) []*catalog.Topic {
+	ordered := slices.Clone(topics)
+	slices.SortStableFunc(ordered, func(a, b *catalog.Topic) int {
+		switch {
+		case own(a, code) == own(b, code):
+			return 0
+		case own(a, code):
+			return -1
+		}
+		return 1
+	})
+	return ordered
+}
+
 // item finds the present version of a service item that can be applied for.
 func (r *Reuse) item(ctx context.Context, code string) (*item, error) {
-	if known := r.items.get(code); known != nil {
+	known := r.items.get(code)
+	if known != nil && own(known.topic, code) {
 		found, err := r.itemOn(ctx, known.topic.Name, code, known)
 		if err != nil || found != nil {
 			return found, err
 		}
 	}
-	for _, t := range r.Topics.TopicsUnder(ItemContract) {
-		found, err := r.itemOn(ctx, t.Name, code, nil)
+	for _, t := range ownFirst(r.Topics.TopicsUnder(ItemContract), code) {
+		var before *item
+		if known != nil && known.topic.Name == t.Name {
+			before = known
+		}
+		found, err := r.itemOn(ctx, t.Name, code, before)
 		if err != nil {
 			return nil, err
 		}

@@ -21,7 +21,7 @@ func (r *Reuse) Item(ctx context.Context, caller *identity.Caller, req *exchange
 	if req.Code == "" {
 		return nil, fault.Field("code", "item.code.required", "is the implementation code of a service item")
 	}
-	for _, topic := range r.publicTopics() {
+	for _, topic := range ownFirst(r.publicTopics(), req.Code) {
 		q := &exchangev1.QueryRequest{Topic: topic.Name, Json: req.Json, By: &exchangev1.QueryRequest_Key{Key: req.Code}}
 		switch past := req.AsOf.(type) {
 		case *exchangev1.GetServiceItemRequest_AsOfIndex:
