@@ -34,6 +34,8 @@ func (j *Journal) commitGroup(ctx context.Context, group []*waiting) {
 			a := &b.answers[i]
 			if errors.Is(a.err, ErrPolicyMoved) {
 				j.queue.moved(w.call.From)
+			} else {
+				j.queue.passed(w.call.From)
 			}
 			w.finish(a.commit, a.err)
 		}

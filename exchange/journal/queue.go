@@ -7,14 +7,18 @@ import (
 )
 
 // policyPatience is how long at most a change of policy lets other calls go
-// first.
-const policyPatience = 100 * time.Millisecond
+// first; twice as long for each time that a caller among them was refused again,
+// up to maxDoublings.
+const (
+	policyPatience = 100 * time.Millisecond
+	maxDoublings   = 4
+)
 
 // waiting is a call in the queue.
 type waiting struct {
 	call   *Call
-	since  time.Time
-	moves  bool // it changes the policy
+	since  time.Time // when it was first in its line
+	moves  bool      // it changes the policy
 	commit *Commit
 	err    error
 	done   chan struct{}
@@ -34,7 +38,9 @@ func (w *waiting) finish(commit *Commit, err error) {
 // A change of policy makes every call that was decided before it be decided
 // anew. So changes of policy come last in a group, and wait until those who
 // decide anew are back, lest one who keeps changing keeps everybody else from
-// ever reading; none waits longer than policyPatience.
+// ever reading; none waits longer than patience. That grows with those who are
+// refused time and again, for deciding may take longer than policyPatience on a slow
+// machine.
 type queue struct {
 	mu     sync.Mutex
 	lines  map[string]*line
@@ -45,6 +51,9 @@ type queue struct {
 	// moved and are not back yet; until then nobody waits for them any longer.
 	again      map[string]int
 	againUntil time.Time
+	// refusals counts, by caller, how often more its calls were refused because the
+	// policy moved than one was not.
+	refusals map[string]int
 }
 
 type line struct {
@@ -59,7 +68,7 @@ func (q *queue) put(w *waiting) bool {
 	if q.closed {
 		return false
 	}
-	w.since, w.moves = time.Now(), w.call.movesPolicy()
+	w.moves = w.call.movesPolicy()
 	if n := q.again[w.call.From]; n > 1 {
 		q.again[w.call.From] = n - 1
 	} else if n == 1 {
@@ -85,10 +94,31 @@ func (q *queue) moved(from string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.again == nil {
-		q.again = map[string]int{}
+		q.again, q.refusals = map[string]int{}, map[string]int{}
 	}
 	q.again[from]++
-	q.againUntil = time.Now().Add(policyPatience)
+	q.refusals[from] = min(q.refusals[from]+1, maxDoublings+1)
+	q.againUntil = time.Now().Add(q.patience())
+}
+
+// passed says that a caller's call was not refused so.
+func (q *queue) passed(from string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.refusals[from] > 1 {
+		q.refusals[from]--
+	} else {
+		delete(q.refusals, from)
+	}
+}
+
+// patience is how long a change of policy waits now for those who are awaited.
+func (q *queue) patience() time.Duration {
+	doublings := 0
+	for from := range q.again {
+		doublings = max(doublings, q.refusals[from]-1)
+	}
+	return policyPatience << doublings
 }
 
 func (q *queue) ring() {
@@ -137,9 +167,16 @@ func (q *queue) take(ctx context.Context) []*waiting {
 func (q *queue) pick(now time.Time) []*waiting {
 	var g group
 	var held []*line
+	if now.After(q.againUntil) {
+		clear(q.again)
+	}
+	patience := q.patience()
 	for len(q.turn) > 0 {
 		w := q.turn[0].calls[0]
-		if w.moves && now.Sub(w.since) < policyPatience {
+		if w.since.IsZero() {
+			w.since = now
+		}
+		if w.moves && now.Sub(w.since) < patience {
 			held = append(held, q.turn[0])
 			q.turn = q.turn[1:]
 			continue
@@ -151,9 +188,6 @@ func (q *queue) pick(now time.Time) []*waiting {
 	}
 	rest := q.turn
 	q.turn = held
-	if now.After(q.againUntil) {
-		clear(q.again)
-	}
 	for len(q.turn) > 0 && (len(q.again) == 0 || q.closed) && g.add(q.turn[0].calls[0]) {
 		q.next()
 	}

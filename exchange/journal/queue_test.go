@@ -160,6 +160,62 @@ func TestChangesOfPolicyComeLast(t *testing.T) {
 	}
 }
 
+// TestChangesWaitLongerForWhoIsRefusedAgain: whoever decides too slowly to be back in
+// time is awaited longer each time, up to a bound, and no longer once it was.
+func TestChangesWaitLongerForWhoIsRefusedAgain(t *testing.T) {
+	q := &queue{wake: make(chan struct{}, 1)}
+	waits := func(after time.Duration) bool {
+		now := time.Now()
+		q.put(change("p", now))
+		held := len(q.pick(now.Add(after))) == 0
+		if held && len(q.pick(now.Add(time.Hour))) != 1 {
+			t.Fatal("the change is never made")
+		}
+		return held
+	}
+	for refused, most := range []time.Duration{1, 2, 4, 8, 16, 16, 16} {
+		q.moved("slow")
+		if most *= policyPatience; !waits(most - policyPatience/2) {
+			t.Errorf("refused %d times: a change does not wait for %v", refused+1, most)
+		}
+		q.moved("slow")
+		q.passed("slow")
+		if waits(most + policyPatience/2) {
+			t.Errorf("refused %d times: a change waits longer than %v", refused+1, most)
+		}
+	}
+	for range maxDoublings + 1 {
+		q.passed("slow")
+	}
+	q.moved("slow")
+	if waits(2 * policyPatience) {
+		t.Error("what is over is still waited for")
+	}
+	if q.passed("slow"); len(q.refusals) != 0 {
+		t.Errorf("%v is kept", q.refusals)
+	}
+}
+
+// TestAChangeAgesAtTheHeadOfItsLine: one that waited long behind others of its caller
+// is no older than they were, so many of them at once overtake nobody.
+func TestAChangeAgesAtTheHeadOfItsLine(t *testing.T) {
+	q := &queue{wake: make(chan struct{}, 1)}
+	now := time.Now()
+	q.put(call("p", groupEntries, 1))
+	q.put(call("p", groupEntries, 1))
+	q.put(change("p", time.Time{}))
+	q.pick(now)
+	q.moved("a")
+	q.againUntil = now.Add(time.Hour)
+	now = now.Add(10 * policyPatience)
+	if got := q.pick(now); len(got) != 1 || got[0].moves {
+		t.Error("a change goes before who decides anew")
+	}
+	if got := q.pick(now.Add(policyPatience)); len(got) != 1 {
+		t.Error("a change waits longer than its patience")
+	}
+}
+
 // TestACallersOrderIsKept: what a caller brings behind its own change of policy
 // does not overtake it.
 func TestACallersOrderIsKept(t *testing.T) {
