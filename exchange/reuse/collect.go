@@ -197,8 +197,12 @@ func (b *binding) entry(m *material, f found, batch *release.Batch, until time.T
 
 // annotation is what stands on a copy (加注).
 func (r *Reuse) annotation(a *assessment, from *source, made, until time.Time) string {
+	provider := from.topic.Provider
+	if p, err := r.Topics.Participant(provider); err == nil {
+		provider = p.Name
+	}
 	return fmt.Sprintf("仅供办理“%s”（办件编号 %s）使用；提供单位 %s，数据主题 %s；%s 制作，%s 前有效；不得用于其他用途。",
-		a.item.Name, a.allowed.Request.Case, from.topic.Provider, from.topic.Message().Title,
+		a.item.Name, a.allowed.Request.Case, provider, from.topic.Message().Title,
 		made.In(shanghai).Format("2006-01-02 15:04"), until.In(shanghai).Format("2006-01-02 15:04"))
 }
 

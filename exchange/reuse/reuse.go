@@ -27,6 +27,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/inspect"
 	"github.com/huitong-bus/huitong/exchange/query"
+	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 
 	"github.com/huitong-bus/huitong/exchange/identity"
@@ -49,6 +50,7 @@ type Config struct {
 	Topics  interface {
 		Topic(name string) (*catalog.Topic, error)
 		TopicsUnder(contract string) []*catalog.Topic
+		Participant(code string) (*cataloguev1.Participant, error)
 	}
 	Policy     *access.Policy
 	Conditions *Conditions
