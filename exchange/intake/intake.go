@@ -108,6 +108,16 @@ func (in *Intake) Publish(ctx context.Context, caller *identity.Caller, req *exc
 	return p.Wait(ctx)
 }
 
+// PublishUnder is Publish while guards are as they were seen, and else
+// journal.ErrPolicyMoved.
+func (in *Intake) PublishUnder(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest, guards []journal.Guard) (*exchangev1.PublishResponse, error) {
+	p, err := in.begin(ctx, caller, req, nil, guards...)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
 // Begin checks a call and queues it. Calls that begin one after the other commit
 // in that order. An error refuses the whole call.
 func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest) (*Pending, error) {
@@ -115,8 +125,8 @@ func (in *Intake) Begin(ctx context.Context, caller *identity.Caller, req *excha
 }
 
 // begin checks and queues a call of a system, or of the exchange itself if
-// caller is nil. with goes with each of its records.
-func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest, with journal.With) (*Pending, error) {
+// caller is nil. with goes with each of its records, and guards hold at the commit.
+func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *exchangev1.PublishRequest, with journal.With, guards ...journal.Guard) (*Pending, error) {
 	if err := in.checkCall(req); err != nil {
 		return nil, in.refused(ctx, caller, nil, err)
 	}
@@ -140,7 +150,7 @@ func (in *Intake) begin(ctx context.Context, caller *identity.Caller, req *excha
 		return p, nil
 	}
 	var err error
-	p.wait, err = in.Journal.Begin(ctx, &journal.Call{From: call.Actor, Publish: call})
+	p.wait, err = in.Journal.Begin(ctx, &journal.Call{From: call.Actor, Publish: call, Guards: guards})
 	return p, err
 }
 

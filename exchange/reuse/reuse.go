@@ -26,6 +26,7 @@ import (
 	"github.com/huitong-bus/huitong/exchange/access"
 	"github.com/huitong-bus/huitong/exchange/catalog"
 	"github.com/huitong-bus/huitong/exchange/inspect"
+	"github.com/huitong-bus/huitong/exchange/journal"
 	"github.com/huitong-bus/huitong/exchange/query"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
@@ -37,9 +38,9 @@ import (
 // sooner.
 const CopyDays = 30
 
-// Publisher takes in records of a system.
+// Publisher takes in records of a system, while what guards stand for is as it was.
 type Publisher interface {
-	Publish(ctx context.Context, caller *identity.Caller, r *exchangev1.PublishRequest) (*exchangev1.PublishResponse, error)
+	PublishUnder(ctx context.Context, caller *identity.Caller, r *exchangev1.PublishRequest, guards []journal.Guard) (*exchangev1.PublishResponse, error)
 }
 
 // Config is what reuse needs.

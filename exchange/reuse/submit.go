@@ -33,17 +33,23 @@ func (r *Reuse) Submit(ctx context.Context, caller *identity.Caller, req *exchan
 		return nil, err
 	}
 	a := &assessment{subject: &ledgerv1.Subject{Type: m.ApplicantType, Number: m.ApplicantNumber}}
-	if a.allowed, a.of, err = r.decide(ctx, caller, access.Submit, req.Acting, a.subject); err != nil {
-		return nil, err
-	}
-	if a.item, err = r.item(ctx, req.Acting.GetPurpose()); err != nil {
-		return nil, err
-	}
-	if err := a.fits(m, caller); err != nil {
-		return nil, err
-	}
-	published, err := r.Publisher.Publish(ctx, caller, &exchangev1.PublishRequest{
-		Records: []*exchangev1.Publication{req.Material}, Signature: req.Signature,
+	var published *exchangev1.PublishResponse
+	// The case is open until the record is published, or nothing is: what is refused
+	// does not stand.
+	err = r.Queries.Settled(ctx, func() error {
+		if a.allowed, a.of, err = r.decide(ctx, caller, access.Submit, req.Acting, a.subject); err != nil {
+			return err
+		}
+		if a.item, err = r.item(ctx, req.Acting.GetPurpose()); err != nil {
+			return err
+		}
+		if err := a.fits(m, caller); err != nil {
+			return err
+		}
+		published, err = r.Publisher.PublishUnder(ctx, caller, &exchangev1.PublishRequest{
+			Records: []*exchangev1.Publication{req.Material}, Signature: req.Signature,
+		}, a.allowed.Request.Facts.Guards)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -54,14 +60,7 @@ func (r *Reuse) Submit(ctx context.Context, caller *identity.Caller, req *exchan
 	}
 	// A crash here leaves the record published and not counted as submitted: the
 	// repeat, by the same idempotency key, finds it and enters what is missing.
-	err = r.Queries.Settled(ctx, func() error {
-		// Decided anew: what held before the publication may not hold any more.
-		if a.allowed, a.of, err = r.decide(ctx, caller, access.Submit, req.Acting, a.subject); err != nil {
-			return err
-		}
-		return r.enterSubmitted(ctx, a, m, req.Material.Topic, result.GetReceipt().GetIndex())
-	})
-	if err != nil {
+	if err := r.enterSubmitted(ctx, a, m, req.Material.Topic, result.GetReceipt().GetIndex()); err != nil {
 		return nil, err
 	}
 	return &exchangev1.SubmitResponse{Receipt: result.GetReceipt(), Proof: published.Proof, Warnings: result.Warnings}, nil
@@ -121,6 +120,8 @@ func refused(p *exchangev1.Problem) error {
 	return fault.New(fault.ParseKind(p.Kind), p.Rule, "%s", p.Message).With(violations...)
 }
 
+// enterSubmitted enters for what a record was published. Nothing is decided any more:
+// whatever has ended since, the record stands.
 func (r *Reuse) enterSubmitted(ctx context.Context, a *assessment, m *recordsv1.SubmittedMaterial, topic string, publication uint64) error {
 	who, err := a.commitments()
 	if err != nil {
@@ -131,22 +132,18 @@ func (r *Reuse) enterSubmitted(ctx context.Context, a *assessment, m *recordsv1.
 		Publication: publication, Grade: gradeOf(gradeSubmitted(m)),
 		PersonCommitment: who.person, CaseCommitment: who.number, SubjectCommitment: who.subject,
 	}}}, who)
-	call := r.Policy.Call([]access.Allowed{a.allowed}, []journal.Entry{entry}, func(ctx context.Context, tx store.Tx, slot journal.Slot) error {
+	call := &journal.Call{From: a.allowed.Request.Caller.System, Build: func(ctx context.Context, tx store.Tx, slot journal.Slot) ([]journal.Entry, error) {
 		result, err := tx.ExecContext(ctx, "INSERT INTO submissions (publication, idx) VALUES ($1, $2) ON CONFLICT DO NOTHING", int64(publication), int64(slot.Index))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, errNothing)
+			return nil, errors.Join(err, errNothing)
 		}
+		return []journal.Entry{entry}, nil
+	}}
+	if _, err = r.Queries.Journal.Submit(ctx, call); errors.Is(err, errNothing) {
 		return nil
-	})
-	_, err = r.Queries.Journal.Submit(ctx, call)
-	switch {
-	case errors.Is(err, errNothing):
-		return nil
-	case err != nil:
-		return r.Queries.Denied(ctx, a.allowed.Request, a.allowed.Decision, err)
 	}
-	return nil
+	return err
 }
