@@ -83,7 +83,7 @@ func (l *List) Find(ctx context.Context, by *identity.Caller, f Filter) ([]*acce
 			break
 		}
 	}
-	return found, nil
+	return found, l.addWaiting(ctx, found)
 }
 
 // where makes the condition; the first two parameters are the place.

@@ -43,6 +43,9 @@ func TestANoticeIsItsReceiversToAcknowledge(t *testing.T) {
 	if d := w.one("notice 19"); len(d.Parties) != 0 {
 		t.Errorf("the operator's own: %v", d)
 	}
+	if d := w.one("notice 18"); d.Waiting != 2 || d.WaitingSince.AsTime().UnixMicro() != d.StartedAt.AsTime().UnixMicro() || len(d.Systems) != 0 {
+		t.Errorf("what waits: %v", d)
+	}
 	w.acknowledge(civil, 17, 18, 19)
 	w.at("2026-09-30 09:00")
 	w.acknowledge(security, 3, 18) // of 3 there is no clock: it is of an earlier release

@@ -50,6 +50,7 @@ marked (暂定) rests on a year whose holidays are not announced yet.`,
 				column[D]{"WHAT", func(d D) string { return kindWords(d.GetKind()) }},
 				column[D]{"OF", D.GetObject}, column[D]{"TOPIC", D.GetTopic}, column[D]{"WHO MUST ACT", func(d D) string { return names[d.GetOwner()] }}, column[D]{"CODE", D.GetOwner},
 				column[D]{"SINCE", func(d D) string { return when(d.GetStartedAt()) }},
+				column[D]{"WAITING", waitingText},
 				column[D]{"DUE", dueText}, column[D]{"DAYS LEFT", leftText}, column[D]{"LATE", lateText},
 				column[D]{"NEXT", func(d D) string { return deadlineNext(d, verify.ParticipantOf(c.System())) }})
 		}),
@@ -95,6 +96,24 @@ func dueText(d *sdk.Deadline) string {
 		text += "（暂定）"
 	}
 	return text
+}
+
+// waitingText says how many notices wait beside this one, since when the first does,
+// and by which systems they can be acknowledged.
+func waitingText(d *sdk.Deadline) string {
+	if d.GetWaiting() == 0 {
+		return ""
+	}
+	var names []string
+	for _, id := range d.GetSystems() {
+		_, name, _ := strings.Cut(id, "/")
+		names = append(names, name)
+	}
+	const shown = 5
+	if len(names) > shown {
+		names = append(names[:shown], "…")
+	}
+	return itoa(d.GetWaiting()) + " since " + when(d.GetWaitingSince()) + ", for " + orElse(strings.Join(names, " "), "no system that receives notices")
 }
 
 func leftText(d *sdk.Deadline) string {

@@ -409,7 +409,13 @@ type Deadline struct {
 	// The due day ended before it was done.
 	Late bool `protobuf:"varint,15,opt,name=late,proto3" json:"late,omitempty"`
 	// Index plus one of the record that told of it on "huitong-deadlines".
-	EventPlusOne  uint64 `protobuf:"varint,16,opt,name=event_plus_one,json=eventPlusOne,proto3" json:"event_plus_one,omitempty"`
+	EventPlusOne uint64 `protobuf:"varint,16,opt,name=event_plus_one,json=eventPlusOne,proto3" json:"event_plus_one,omitempty"`
+	// Of a notice that waits to be acknowledged: how many wait for the owner and
+	// since when the first does, and the owner's systems whose subscription
+	// "notices" runs, any of which acknowledges; at most 20 of them.
+	Waiting       uint32                 `protobuf:"varint,17,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	WaitingSince  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=waiting_since,json=waitingSince,proto3" json:"waiting_since,omitempty"`
+	Systems       []string               `protobuf:"bytes,19,rep,name=systems,proto3" json:"systems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -554,6 +560,27 @@ func (x *Deadline) GetEventPlusOne() uint64 {
 		return x.EventPlusOne
 	}
 	return 0
+}
+
+func (x *Deadline) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *Deadline) GetWaitingSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WaitingSince
+	}
+	return nil
+}
+
+func (x *Deadline) GetSystems() []string {
+	if x != nil {
+		return x.Systems
+	}
+	return nil
 }
 
 type ListDeadlinesRequest struct {
@@ -1130,7 +1157,7 @@ const file_huitong_access_v1_deadline_service_proto_rawDesc = "" +
 	"\aHoliday\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x14\n" +
-	"\x05until\x18\x03 \x01(\tR\x05until\"\xda\x03\n" +
+	"\x05until\x18\x03 \x01(\tR\x05until\"\xcf\x04\n" +
 	"\bDeadline\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -1150,7 +1177,10 @@ const file_huitong_access_v1_deadline_service_proto_rawDesc = "" +
 	"\tdays_left\x18\r \x01(\rR\bdaysLeft\x12\x1b\n" +
 	"\tdays_late\x18\x0e \x01(\rR\bdaysLate\x12\x12\n" +
 	"\x04late\x18\x0f \x01(\bR\x04late\x12$\n" +
-	"\x0eevent_plus_one\x18\x10 \x01(\x04R\feventPlusOne\"\xf1\x01\n" +
+	"\x0eevent_plus_one\x18\x10 \x01(\x04R\feventPlusOne\x12\x18\n" +
+	"\awaiting\x18\x11 \x01(\rR\awaiting\x12?\n" +
+	"\rwaiting_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fwaitingSince\x12\x18\n" +
+	"\asystems\x18\x13 \x03(\tR\asystems\"\xf1\x01\n" +
 	"\x14ListDeadlinesRequest\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x14\n" +
 	"\x05party\x18\x02 \x01(\tR\x05party\x12\x12\n" +
@@ -1230,30 +1260,31 @@ var file_huitong_access_v1_deadline_service_proto_depIdxs = []int32{
 	3,  // 1: huitong.access.v1.CalendarYear.holidays:type_name -> huitong.access.v1.Holiday
 	15, // 2: huitong.access.v1.Deadline.started_at:type_name -> google.protobuf.Timestamp
 	15, // 3: huitong.access.v1.Deadline.stopped_at:type_name -> google.protobuf.Timestamp
-	4,  // 4: huitong.access.v1.ListDeadlinesResponse.deadlines:type_name -> huitong.access.v1.Deadline
-	0,  // 5: huitong.access.v1.GetSettingsResponse.settings:type_name -> huitong.access.v1.Settings
-	0,  // 6: huitong.access.v1.SetSettingsRequest.settings:type_name -> huitong.access.v1.Settings
-	0,  // 7: huitong.access.v1.SetSettingsResponse.settings:type_name -> huitong.access.v1.Settings
-	16, // 8: huitong.access.v1.SetSettingsResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	2,  // 9: huitong.access.v1.GetCalendarResponse.years:type_name -> huitong.access.v1.CalendarYear
-	2,  // 10: huitong.access.v1.SetCalendarYearRequest.year:type_name -> huitong.access.v1.CalendarYear
-	2,  // 11: huitong.access.v1.SetCalendarYearResponse.year:type_name -> huitong.access.v1.CalendarYear
-	16, // 12: huitong.access.v1.SetCalendarYearResponse.receipt:type_name -> huitong.exchange.v1.Receipt
-	5,  // 13: huitong.access.v1.DeadlineService.ListDeadlines:input_type -> huitong.access.v1.ListDeadlinesRequest
-	7,  // 14: huitong.access.v1.DeadlineService.GetSettings:input_type -> huitong.access.v1.GetSettingsRequest
-	9,  // 15: huitong.access.v1.DeadlineService.SetSettings:input_type -> huitong.access.v1.SetSettingsRequest
-	11, // 16: huitong.access.v1.DeadlineService.GetCalendar:input_type -> huitong.access.v1.GetCalendarRequest
-	13, // 17: huitong.access.v1.DeadlineService.SetCalendarYear:input_type -> huitong.access.v1.SetCalendarYearRequest
-	6,  // 18: huitong.access.v1.DeadlineService.ListDeadlines:output_type -> huitong.access.v1.ListDeadlinesResponse
-	8,  // 19: huitong.access.v1.DeadlineService.GetSettings:output_type -> huitong.access.v1.GetSettingsResponse
-	10, // 20: huitong.access.v1.DeadlineService.SetSettings:output_type -> huitong.access.v1.SetSettingsResponse
-	12, // 21: huitong.access.v1.DeadlineService.GetCalendar:output_type -> huitong.access.v1.GetCalendarResponse
-	14, // 22: huitong.access.v1.DeadlineService.SetCalendarYear:output_type -> huitong.access.v1.SetCalendarYearResponse
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	15, // 4: huitong.access.v1.Deadline.waiting_since:type_name -> google.protobuf.Timestamp
+	4,  // 5: huitong.access.v1.ListDeadlinesResponse.deadlines:type_name -> huitong.access.v1.Deadline
+	0,  // 6: huitong.access.v1.GetSettingsResponse.settings:type_name -> huitong.access.v1.Settings
+	0,  // 7: huitong.access.v1.SetSettingsRequest.settings:type_name -> huitong.access.v1.Settings
+	0,  // 8: huitong.access.v1.SetSettingsResponse.settings:type_name -> huitong.access.v1.Settings
+	16, // 9: huitong.access.v1.SetSettingsResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	2,  // 10: huitong.access.v1.GetCalendarResponse.years:type_name -> huitong.access.v1.CalendarYear
+	2,  // 11: huitong.access.v1.SetCalendarYearRequest.year:type_name -> huitong.access.v1.CalendarYear
+	2,  // 12: huitong.access.v1.SetCalendarYearResponse.year:type_name -> huitong.access.v1.CalendarYear
+	16, // 13: huitong.access.v1.SetCalendarYearResponse.receipt:type_name -> huitong.exchange.v1.Receipt
+	5,  // 14: huitong.access.v1.DeadlineService.ListDeadlines:input_type -> huitong.access.v1.ListDeadlinesRequest
+	7,  // 15: huitong.access.v1.DeadlineService.GetSettings:input_type -> huitong.access.v1.GetSettingsRequest
+	9,  // 16: huitong.access.v1.DeadlineService.SetSettings:input_type -> huitong.access.v1.SetSettingsRequest
+	11, // 17: huitong.access.v1.DeadlineService.GetCalendar:input_type -> huitong.access.v1.GetCalendarRequest
+	13, // 18: huitong.access.v1.DeadlineService.SetCalendarYear:input_type -> huitong.access.v1.SetCalendarYearRequest
+	6,  // 19: huitong.access.v1.DeadlineService.ListDeadlines:output_type -> huitong.access.v1.ListDeadlinesResponse
+	8,  // 20: huitong.access.v1.DeadlineService.GetSettings:output_type -> huitong.access.v1.GetSettingsResponse
+	10, // 21: huitong.access.v1.DeadlineService.SetSettings:output_type -> huitong.access.v1.SetSettingsResponse
+	12, // 22: huitong.access.v1.DeadlineService.GetCalendar:output_type -> huitong.access.v1.GetCalendarResponse
+	14, // 23: huitong.access.v1.DeadlineService.SetCalendarYear:output_type -> huitong.access.v1.SetCalendarYearResponse
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_huitong_access_v1_deadline_service_proto_init() }
