@@ -106,6 +106,9 @@ func (r *Reuse) assess(ctx context.Context, caller *identity.Caller, action acce
 	if err := sources.decideAll(ctx); err != nil {
 		return nil, err
 	}
+	if err := sources.decideBrought(ctx); err != nil {
+		return nil, err
+	}
 	if err := sources.look(ctx); err != nil {
 		return nil, err
 	}
@@ -271,6 +274,9 @@ func (r *Reuse) weigh(ctx context.Context, s *sources, m *material) error {
 		if m.usable() {
 			return r.onePerson(ctx, s, m, m.Evidence[i+1:])
 		}
+	}
+	if err := r.brought(s, m); err != nil || m.usable() {
+		return err
 	}
 	m.take(mustSubmit, nil, "", "the exchange holds nothing that stands in for it", submitTo(m.ItemMaterial))
 	if m.ended != "" && m.rule != notActive {

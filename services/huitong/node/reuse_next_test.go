@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,49 @@ func TestWhatHasEndedIsTold(t *testing.T) {
 	ok(t, err)
 	told("revoked")
 	ok(t, p.Close(t.Context()))
+}
+
+// TestAFormIsAskedForOncePerCase: what the item names no evidence for is held for
+// the case that it was submitted for, and asked for again in the next.
+func TestAFormIsAskedForOncePerCase(t *testing.T) {
+	c := newCounter(t)
+	item := counterItem()
+	for _, m := range item.Materials {
+		if m.Code == "statement" {
+			m.Evidence = nil
+		}
+	}
+	c.publish(t, c.hall, "items", item)
+	c.wantNext(t, "statement", sdk.MaterialToSubmit, "", "the applicant submits it")
+	m := paper(c.acting.Case)
+	_, err := c.hall.Submit(t.Context(), sdk.Submission{Acting: c.acting, Material: &sdk.Publication{Topic: "papers", Message: m}})
+	ok(t, err)
+	if s := c.states(t)["statement"]; s.State != sdk.MaterialHeld || s.Grade != "C" || s.Since == nil {
+		t.Errorf("what was submitted for the case is %v", s)
+	}
+	got, err := c.hall.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant})
+	ok(t, err)
+	if !slices.ContainsFunc(got.Copies, func(copied sdk.Copy) bool { return copied.Material == "statement" && copied.Record.Key == m.MaterialId }) {
+		t.Errorf("collected are %+v", got.Copies)
+	}
+	again, err := c.hall.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant})
+	if err != nil || len(again.Copies) != len(got.Copies) {
+		t.Errorf("again %d of %d copies, %v", len(again.Copies), len(got.Copies), err)
+	}
+	// Another department handles its own case, and another case needs a form of its own.
+	p, err := c.other.Prepare(t.Context(), c.acting, c.applicant)
+	ok(t, err)
+	next := c.acting
+	next.Case = "SF-2026-000078"
+	c.OpenCase(t, c.hall, next.Case, next.Purpose, c.applicant)
+	q, err := c.hall.Prepare(t.Context(), next, c.applicant)
+	ok(t, err)
+	for _, m := range append(p.Materials, q.Materials...) {
+		if m.Code == "statement" && m.State != sdk.MaterialToSubmit {
+			t.Errorf("for another case it is %v", m)
+		}
+	}
+	fsck(t, c.Exchange)
 }
 
 // TestAConsentLetsASubmissionBeReused: for the item that it names, until it is
