@@ -78,7 +78,7 @@ func (r *Reuse) again(ctx context.Context, a *assessment, chosen map[string]choi
 			}
 			if one != nil {
 				answer.Copies = append(answer.Copies, one)
-				answer.UsableUntil = timestamppb.New(until)
+				goodUntil(answer, until)
 			}
 		}
 		if answer.Repeat {

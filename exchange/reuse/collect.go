@@ -150,6 +150,14 @@ func (b *binding) add(m *material) error {
 	return nil
 }
 
+// goodUntil takes a copy's end for that of all, if it is the first.
+func goodUntil(answer *exchangev1.CollectResponse, until time.Time) {
+	if answer.UsableUntil != nil {
+		until = earlier(answer.UsableUntil.AsTime(), until)
+	}
+	answer.UsableUntil = timestamppb.New(until)
+}
+
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
@@ -250,7 +258,9 @@ func (b *binding) commit(ctx context.Context, chosen map[string]choice, answer *
 		c.Receipt = receipt(commit, i)
 	}
 	answer.Copies, answer.Proof, answer.Receipt = b.copies, commit.Proof, receipt(commit, len(b.copies))
-	answer.UsableUntil = timestamppb.New(b.until)
+	for _, e := range b.entries {
+		goodUntil(answer, time.UnixMicro(e.Leaf.GetQueried().GetUsableUntilUs()))
+	}
 	return nil
 }
 

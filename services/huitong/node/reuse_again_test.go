@@ -8,6 +8,8 @@ import (
 
 	accessv1 "github.com/huitong-bus/huitong/proto/gen/huitong/access/v1"
 	cataloguev1 "github.com/huitong-bus/huitong/proto/gen/huitong/catalogue/v1"
+	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
+	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 	recordsv1 "github.com/huitong-bus/huitong/proto/gen/huitong/records/v1"
 	"github.com/huitong-bus/huitong/sdk"
 	"github.com/huitong-bus/huitong/services/departments/sample"
@@ -106,4 +108,24 @@ func TestAPaperComesAgainOnlyWhileItsReuseIsAgreedTo(t *testing.T) {
 		t.Errorf("after its revocation comes %+v", got)
 	}
 	fsck(t, c.Exchange)
+}
+
+// TestAllCopiesAreGoodUntilThen: the end that an answer names is that of the copy that
+// ends first, the first time and again.
+func TestAllCopiesAreGoodUntilThen(t *testing.T) {
+	c := newCounter(t)
+	last := time.Now().AddDate(0, 0, 3).In(time.FixedZone("Asia/Shanghai", 8*60*60))
+	c.publish(t, c.issuers["birth"], "birth", permitOf("birth", sample.MarketRegulation, 1, last.Format(time.DateOnly)))
+	y, m, d := last.Date()
+	want := time.Date(y, m, d+1, 0, 0, 0, 0, last.Location())
+	for range 2 {
+		got, err := exchangev1.NewReuseServiceClient(c.hall.Conn()).Collect(t.Context(), &exchangev1.CollectRequest{
+			Acting:  &exchangev1.Acting{Person: c.acting.Person, Purpose: c.acting.Purpose, CaseNumber: c.acting.Case},
+			Subject: &ledgerv1.Subject{Type: c.applicant.Type, Number: c.applicant.Number},
+		})
+		ok(t, err)
+		if len(got.Copies) != 3 || !got.UsableUntil.AsTime().Equal(want) {
+			t.Errorf("repeat %v: %d copies are good until %v, not %v", got.Repeat, len(got.Copies), got.UsableUntil.AsTime(), want)
+		}
+	}
 }

@@ -708,7 +708,7 @@ type CollectResponse struct {
 	// Proves all of these entries; absent on a repeat, which is proven entry by
 	// entry.
 	Proof *RangeProof `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`
-	// The copies are good until then.
+	// All copies are good until then; each until its entry says.
 	UsableUntil *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=usable_until,json=usableUntil,proto3" json:"usable_until,omitempty"`
 	// This was collected before, with the same choices.
 	Repeat        bool `protobuf:"varint,7,opt,name=repeat,proto3" json:"repeat,omitempty"`
