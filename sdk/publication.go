@@ -45,7 +45,9 @@ type Publication struct {
 	Payload []byte        // its bytes, as protobuf; kept as they are
 	JSON    []byte        // protobuf-JSON, converted here by the contract's descriptor
 
-	Key       string
+	Key string
+	// Reason is why. A Put that says why corrects the version before it: whoever
+	// relied on the record hears.
 	Reason    string
 	Successor string // key of the record that takes this one's place
 
@@ -78,6 +80,12 @@ type Publication struct {
 
 // PublishOption sets a field of a Publication.
 type PublishOption func(*Publication)
+
+// WithReason says why. A Put that says why corrects the version before it: whoever
+// relied on the record hears.
+func WithReason(reason string) PublishOption {
+	return func(p *Publication) { p.Reason = reason }
+}
 
 // WithEffectiveAt says from when the change holds.
 func WithEffectiveAt(t time.Time) PublishOption {

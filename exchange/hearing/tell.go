@@ -46,13 +46,14 @@ var words = map[string]struct{ happened, todo string }{
 	"superseded": {"该记录已由另一记录取代", "请按新记录核对依据该记录办理的事项"},
 	"expired":    {"该记录的有效期已届满", "请核对依据该记录办理的事项"},
 	"erased":     {"该记录已被删除", "请删除本部门保存的该记录，并核对依据该记录办理的事项"},
-	"corrected":  {"该记录经校核已更正", "请按更正后的记录核对依据该记录办理的事项"},
+	"corrected":  {"提供部门已更正该记录", "请按更正后的记录核对依据该记录办理的事项"},
 	"disputed":   {"该记录被提出异议，正由提供部门校核；记录仍可使用", ""},
 	"kept":       {"提供部门经校核维持该记录", ""},
 	"withdrawn":  {"对该记录的异议已撤回", ""},
 }
 
 var operations = map[ledgerv1.Operation]string{
+	ledgerv1.Operation_OPERATION_PUT:     "corrected",
 	ledgerv1.Operation_OPERATION_SUSPEND: "suspended", ledgerv1.Operation_OPERATION_RESUME: "resumed", ledgerv1.Operation_OPERATION_REVOKE: "revoked",
 	ledgerv1.Operation_OPERATION_CANCEL: "cancelled", ledgerv1.Operation_OPERATION_SUPERSEDE: "superseded",
 	ledgerv1.Operation_OPERATION_ERASE: "erased",
@@ -85,8 +86,8 @@ func (h *Hearing) entry(ctx context.Context, index uint64) (*ledgerv1.LedgerEntr
 	return e, proto.Unmarshal(leaf, e)
 }
 
-// changed tells who relied on a record that is out of force, or in force again. Of an erased one it is
-// then forgotten who did.
+// changed tells who relied on a record that is out of force, in force again, or
+// corrected. Of an erased one it is then forgotten who did.
 func (h *Hearing) changed(ctx context.Context, c *cause, p *ledgerv1.RecordPublished) error {
 	t, err := h.Topics.Topic(p.Topic)
 	if err != nil {
@@ -96,6 +97,9 @@ func (h *Hearing) changed(ctx context.Context, c *cause, p *ledgerv1.RecordPubli
 	versions, err := h.Index.Versions(ctx, c.index)
 	if err != nil {
 		return err
+	}
+	if p.Operation == ledgerv1.Operation_OPERATION_PUT {
+		versions = versions[1:] // who looked at the correction alone relied on what is right
 	}
 	if err := h.reliers(ctx, c, c.index, versions); err != nil {
 		return err
@@ -155,12 +159,7 @@ func (h *Hearing) answered(ctx context.Context, c *cause, a *ledgerv1.DisputeAns
 		return err
 	}
 	if a.CorrectedPlusOne != 0 {
-		versions, err := h.Index.Versions(ctx, a.CorrectedPlusOne-1)
-		if err != nil {
-			return err
-		}
-		// Who looked at the correction alone relied on what is right.
-		if err := h.reliers(ctx, c, a.CorrectedPlusOne-1, versions[1:]); err != nil {
+		if err := h.corrected(ctx, c, a.CorrectedPlusOne-1); err != nil {
 			return err
 		}
 	}
@@ -172,6 +171,21 @@ func (h *Hearing) answered(ctx context.Context, c *cause, a *ledgerv1.DisputeAns
 		return err
 	}
 	return h.subscribers(ctx, c)
+}
+
+// corrected tells who relied on a record before the publication that corrects it,
+// unless that said why and they were told by it. Who looked at the correction alone
+// relied on what is right.
+func (h *Hearing) corrected(ctx context.Context, c *cause, publication uint64) error {
+	correction, err := h.entry(ctx, publication)
+	if err != nil || len(correction.GetPublished().GetReasonCommitment()) > 0 {
+		return err
+	}
+	versions, err := h.Index.Versions(ctx, publication)
+	if err != nil {
+		return err
+	}
+	return h.reliers(ctx, c, publication, versions[1:])
 }
 
 // subscribers tells who subscribes to the topic.

@@ -101,21 +101,21 @@ func (t terms) publication(actor string) []int64 {
 }
 
 func (s *source) publication(ctx context.Context, b *batch, l *line, cache terms) ([]int64, error) {
-	actor, op, err := glance(l.leaf)
+	actor, p, err := glance(l.leaf)
 	if err != nil {
 		s.log.Error("an entry of the ledger does not decode", "index", l.index)
 		return nil, nil
 	}
 	known := cache.publication(actor)
 	found := append(known[:len(known):len(known)], l.topic)
-	if tells(op) {
+	if p.tells() && l.prev > 0 {
 		b.causes = append(b.causes, int64(l.index))
 	}
-	if l.keyToken == nil || op == ledgerv1.Operation_OPERATION_ERASE {
+	if l.keyToken == nil || p.op == ledgerv1.Operation_OPERATION_ERASE {
 		return found, nil
 	}
 	var numbers []int64
-	if op == ledgerv1.Operation_OPERATION_PUT {
+	if p.op == ledgerv1.Operation_OPERATION_PUT {
 		for _, token := range splitTokens(l.tokens) {
 			numbers = append(numbers, tokenNumber(token))
 		}

@@ -64,15 +64,16 @@ const (
 	actorField     = 3
 	publishedField = 10
 	operationField = 2
+	reasonField    = 9
 )
 
 // glance reads of a publication's leaf what the index needs, without decoding
 // it: most entries are publications.
-func glance(leaf []byte) (actor string, op ledgerv1.Operation, err error) {
+func glance(leaf []byte) (actor string, p glanced, err error) {
 	for len(leaf) > 0 {
 		number, kind, n := protowire.ConsumeTag(leaf)
 		if n < 0 {
-			return "", 0, protowire.ParseError(n)
+			return "", p, protowire.ParseError(n)
 		}
 		leaf = leaf[n:]
 		var value []byte
@@ -82,36 +83,47 @@ func glance(leaf []byte) (actor string, op ledgerv1.Operation, err error) {
 			n = protowire.ConsumeFieldValue(number, kind, leaf)
 		}
 		if n < 0 {
-			return "", 0, protowire.ParseError(n)
+			return "", p, protowire.ParseError(n)
 		}
 		switch number {
 		case actorField:
 			actor = string(value)
 		case publishedField:
-			op, err = glanceOperation(value)
-			return actor, op, err
+			p, err = glancePublished(value)
+			return actor, p, err
 		}
 		leaf = leaf[n:]
 	}
-	return actor, 0, fmt.Errorf("inspect: the entry publishes nothing")
+	return actor, p, fmt.Errorf("inspect: the entry publishes nothing")
 }
 
-func glanceOperation(published []byte) (ledgerv1.Operation, error) {
+// glanced is what the index needs of a publication.
+type glanced struct {
+	op     ledgerv1.Operation
+	reason bool
+}
+
+func glancePublished(published []byte) (p glanced, err error) {
 	for len(published) > 0 {
 		number, kind, n := protowire.ConsumeTag(published)
 		if n < 0 {
-			return 0, protowire.ParseError(n)
+			return p, protowire.ParseError(n)
 		}
 		if published = published[n:]; number == operationField && kind == protowire.VarintType {
 			v, n := protowire.ConsumeVarint(published)
-			return ledgerv1.Operation(v), protowire.ParseError(min(n, 0))
+			p.op, published = ledgerv1.Operation(v), published[max(n, 0):]
+			if n < 0 {
+				return p, protowire.ParseError(n)
+			}
+			continue
 		}
+		p.reason = p.reason || number == reasonField
 		if n = protowire.ConsumeFieldValue(number, kind, published); n < 0 {
-			return 0, protowire.ParseError(n)
+			return p, protowire.ParseError(n)
 		}
 		published = published[n:]
 	}
-	return 0, nil
+	return p, nil
 }
 
 func decode(leaf []byte) (*ledgerv1.LedgerEntry, error) {

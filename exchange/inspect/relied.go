@@ -16,10 +16,12 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// tells says whether an operation puts a record out of force, or into force again,
-// so that who relied on it has to hear.
-func tells(op ledgerv1.Operation) bool {
-	switch op {
+// tells says whether a publication puts a record out of force, or into force again,
+// or says why it says otherwise now, so that who relied on it has to hear.
+func (p glanced) tells() bool {
+	switch p.op {
+	case ledgerv1.Operation_OPERATION_PUT:
+		return p.reason
 	case ledgerv1.Operation_OPERATION_SUSPEND, ledgerv1.Operation_OPERATION_RESUME, ledgerv1.Operation_OPERATION_REVOKE,
 		ledgerv1.Operation_OPERATION_CANCEL, ledgerv1.Operation_OPERATION_SUPERSEDE, ledgerv1.Operation_OPERATION_ERASE:
 		return true

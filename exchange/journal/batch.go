@@ -203,7 +203,7 @@ func (b *batch) call(ctx context.Context, tx store.Tx, c *Call) (answer, error) 
 // asSeen says whether the records that a call gives out still stand as it saw them.
 func (b *batch) asSeen(c *Call) bool {
 	for _, r := range c.Seen {
-		if b.states[recordID{r.Topic, string(r.Token)}].status != r.Status {
+		if now := b.states[recordID{r.Topic, string(r.Token)}]; now.status != r.Status || uint64(now.payloadIdx) != r.Payload {
 			return false
 		}
 	}

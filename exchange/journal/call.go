@@ -32,7 +32,7 @@ type Call struct {
 	Guards []Guard
 	// Seen are the records that the call gives out. Where one of them stands otherwise
 	// by now it is refused with ErrPolicyMoved: so who relies on a record does it
-	// before the entry that ends it, and hears of that.
+	// before the entry that ends or corrects it, and hears of that.
 	Seen []Seen
 	// Build runs inside the transaction, under a savepoint, and may read and
 	// write there. Its error refuses this call alone. It may run more than once.
@@ -45,9 +45,15 @@ type Call struct {
 
 // Seen is a record and how it stood when it was read.
 type Seen struct {
-	Topic  int64 // the topic's Number
-	Token  []byte
-	Status exchangev1.Status
+	Topic   int64 // the topic's Number
+	Token   []byte
+	Status  exchangev1.Status
+	Payload uint64 // entry of the version that held its payload
+}
+
+// SeenOf is how a record of a topic stands.
+func SeenOf(topic int64, p *Present) Seen {
+	return Seen{Topic: topic, Token: p.KeyToken, Status: p.Status, Payload: p.PayloadIndex}
 }
 
 // Slot is where Build's first entry will stand.

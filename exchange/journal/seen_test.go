@@ -13,16 +13,16 @@ import (
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
 
-// TestSeen ends a record that calls give out, in groups of their own and in one
+// TestSeen ends and corrects a record that calls give out, in groups of their own and in one
 // group: none of them stands behind the end of what it gives out.
 func TestSeen(t *testing.T) {
 	l := New(t, 1)
 	put := l.Put("a", "1", "in force")
-	l.Publish(put)
-	read := func(status exchangev1.Status) *journal.Call {
+	first := l.Publish(put).Index
+	read := func(status exchangev1.Status, payload uint64) *journal.Call {
 		return &journal.Call{
 			From: Provider, Entries: []journal.Entry{{Leaf: &ledgerv1.LedgerEntry{Body: &ledgerv1.LedgerEntry_Read{Read: &ledgerv1.LedgerRead{Action: "read"}}}}},
-			Seen: []journal.Seen{{Topic: journal.Number("a"), Token: put.KeyToken, Status: status}},
+			Seen: []journal.Seen{{Topic: journal.Number("a"), Token: put.KeyToken, Status: status, Payload: payload}},
 		}
 	}
 	active, suspended := exchangev1.Status_STATUS_ACTIVE, exchangev1.Status_STATUS_SUSPENDED
@@ -32,10 +32,11 @@ func TestSeen(t *testing.T) {
 			t.Fatal(err, want)
 		}
 	}
-	submit(read(active), nil)
-	submit(read(suspended), journal.ErrPolicyMoved)
-	l.Publish(l.Put("a", "1", "corrected"))
-	submit(read(active), nil)
+	submit(read(active, first), nil)
+	submit(read(suspended, first), journal.ErrPolicyMoved)
+	second := l.Publish(l.Put("a", "1", "corrected")).Index
+	submit(read(active, first), journal.ErrPolicyMoved)
+	submit(read(active, second), nil)
 
 	// In one group, what stands before counts.
 	hold := make(chan struct{})
@@ -52,7 +53,7 @@ func TestSeen(t *testing.T) {
 		return nil, nil
 	}})
 	suspend := l.Record("a", "1", ledgerv1.Operation_OPERATION_SUSPEND, "")
-	for _, c := range []*journal.Call{read(active), Call(suspend), read(active), read(suspended), Call(l.Record("a", "1", ledgerv1.Operation_OPERATION_ERASE, "")), read(suspended)} {
+	for _, c := range []*journal.Call{read(active, second), Call(suspend), read(active, second), read(suspended, second), Call(l.Record("a", "1", ledgerv1.Operation_OPERATION_ERASE, "")), read(suspended, second)} {
 		begin(c)
 	}
 	close(hold)
@@ -61,5 +62,5 @@ func TestSeen(t *testing.T) {
 			t.Errorf("call %d: %v, not %v", i, err, want)
 		}
 	}
-	submit(read(suspended), journal.ErrPolicyMoved)
+	submit(read(suspended, second), journal.ErrPolicyMoved)
 }

@@ -220,7 +220,7 @@ func (q *Queries) active(ctx context.Context, topic *catalog.Topic, question *ch
 			return nil, err
 		}
 		payloads, r.details = append(payloads, opening.Payload), append(r.details, detail)
-		r.seen = append(r.seen, journal.Seen{Topic: journal.Number(topic.Name), Token: token, Status: h.Present.Status})
+		r.seen = append(r.seen, journal.SeenOf(journal.Number(topic.Name), &h.Present))
 	}
 	return payloads, nil
 }

@@ -27,7 +27,7 @@ type page struct {
 
 // saw remembers a record of a topic that leaves with the page.
 func (p *page) saw(topic *catalog.Topic, r *journal.Present) {
-	p.seen = append(p.seen, journal.Seen{Topic: journal.Number(topic.Name), Token: r.KeyToken, Status: r.Status})
+	p.seen = append(p.seen, journal.SeenOf(journal.Number(topic.Name), r))
 }
 
 // page reads and cuts what the question asks for.

@@ -145,7 +145,7 @@ func (b *binding) add(m *material) error {
 			Annotation: b.r.annotation(b.a, f.source, b.r.Clock(), until),
 		})
 		b.entries, b.allowed, b.of = append(b.entries, entry), append(b.allowed, f.source.allowed), append(b.of, m)
-		b.seen = append(b.seen, journal.Seen{Topic: f.held.Row.Topic, Token: f.held.Present.KeyToken, Status: f.held.Present.Status})
+		b.seen = append(b.seen, journal.SeenOf(f.held.Row.Topic, &f.held.Present))
 	}
 	return nil
 }

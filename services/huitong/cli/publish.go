@@ -46,6 +46,9 @@ that it does not mention are removed at the end. If a line is refused, nothing i
 removed: correct it and publish the file again. If more would go than the exchange
 lets go unasked, it says how many; "huitong full-load end" confirms the number.
 
+A version that is put with a --reason corrects the one before: whoever queried,
+checked or collected the record hears of it, with its own cases.
+
 Other operations than put take the record's --key, or a file with one
 {"key": …, "reason": …, "successor": …, "effective_at": …} a line.`
 
@@ -58,6 +61,7 @@ func (a *app) publishCommand() *cobra.Command {
 		Example: `  huitong publish person persons.jsonl --rejects rejects.jsonl
   huitong publish person persons.jsonl --dry-run
   huitong publish person everybody.jsonl --full
+  huitong publish person corrected.jsonl --reason 登记错误更正
   huitong publish person --operation revoke --key 999999199001010016 --reason 登记错误
   huitong publish person revocations.jsonl --operation revoke`,
 		Args: cobra.RangeArgs(1, 2),
@@ -82,7 +86,7 @@ func (a *app) publishCommand() *cobra.Command {
 	fs := c.Flags()
 	fs.StringVar(&f.operation, "operation", "put", "put, remove, suspend, resume, revoke, cancel, supersede or erase")
 	fs.StringVar(&f.key, "key", "", "the record, for operations other than put")
-	fs.StringVar(&f.reason, "reason", "", "why; required for revoke, cancel and erase")
+	fs.StringVar(&f.reason, "reason", "", "why; required for revoke, cancel and erase; a version that is put with one corrects the one before")
 	fs.StringVar(&f.successor, "successor", "", "with supersede: key of the record that takes its place")
 	fs.StringVar(&f.effective, "effective-at", "", "from when it holds: a time (RFC 3339) or a day; from now if not given")
 	fs.Uint32Var(&f.contract, "contract-version", 0, "the contract version the records are written by; the newest if 0")

@@ -111,6 +111,42 @@ func TestWhoReliedOnARecordHears(t *testing.T) {
 	}
 }
 
+// TestACorrectionIsToldByItself: a version that says why is told to whoever relied
+// on an earlier one; one that does not is told to nobody, nor is a correction again
+// with the answer to the dispute that asked for it.
+func TestACorrectionIsToldByItself(t *testing.T) {
+	r := newRegistry(t)
+	marriageGrant(t, r.Exchange, 0)
+	m := r.records[0]
+	_, err := r.publisher.Publish(t.Context(), "marriage", change(r.records[1], func(m *recordsv1.Marriage) { m.PartyAName = "无人查" }), sdk.WithReason("登记有误"))
+	ok(t, err)
+	seen := r.seen(t, m)
+	_, err = r.publisher.Publish(t.Context(), "marriage", change(m, func(m *recordsv1.Marriage) { m.PartyAName = "新" }))
+	ok(t, err)
+	right, err := r.publisher.Publish(t.Context(), "marriage", change(m, func(m *recordsv1.Marriage) { m.PartyAName = "更正" }), sdk.WithReason("登记有误"))
+	ok(t, err)
+	n := awaitNotices(t, r.Exchange, 1)[0]
+	if n.Recipient != sample.ServiceHall.Code || n.Cause != "corrected" || n.EntryIndex != right.Index || n.ReliedIndex != seen.Index ||
+		!slices.Equal(n.CaseNumbers, []string{acting.Case}) {
+		t.Fatal(n)
+	}
+	seen = r.seen(t, m)
+	d, err := r.hall.DisputeRecord(t.Context(), disputing(seen.Index))
+	ok(t, err)
+	again, err := r.publisher.Publish(t.Context(), "marriage", change(m, func(m *recordsv1.Marriage) { m.PartyAName = "再更正" }), sdk.WithReason("判决"))
+	ok(t, err)
+	_, err = r.civil.AnswerCorrected(t.Context(), d.Entry, again.Index, "officer-3", "已更正")
+	ok(t, err)
+	all := awaitNotices(t, r.Exchange, 4)
+	if c := all[2]; c.EntryIndex != again.Index || c.ReliedIndex != seen.Index || !slices.Equal(c.CaseNumbers, []string{acting.Case}) {
+		t.Error(c)
+	}
+	if a := all[3]; a.DisputePlusOne != d.Entry+1 || len(a.CaseNumbers) != 0 || a.Recipient != sample.ServiceHall.Code {
+		t.Error(a)
+	}
+	fsck(t, r.Exchange)
+}
+
 // TestWhoHeardOfASuspensionHearsOfItsEnd: whoever stopped a case for it goes on.
 func TestWhoHeardOfASuspensionHearsOfItsEnd(t *testing.T) {
 	r := newRegistry(t)

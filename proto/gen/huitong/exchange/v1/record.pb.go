@@ -113,7 +113,8 @@ type Publication struct {
 	Key string `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`
 	// From when the change takes effect; the time of the entry if absent.
 	EffectiveAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=effective_at,json=effectiveAt,proto3" json:"effective_at,omitempty"`
-	// Why; required for revoke, cancel and erase.
+	// Why; required for revoke, cancel and erase. A PUT that says why corrects the
+	// version before it: whoever relied on the record hears.
 	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The source's own growing version of the record; 0 if it has none. A lower
 	// or equal one than the record's is refused as stale.
