@@ -211,7 +211,7 @@ func (a *app) fannedOut(ctx context.Context, c *sdk.Client, f *sdk.FanOut, recor
 	}
 	a.printf("report %s, version %d; the ledger has it in entry %d\n", f.ID, f.Report.GetVersion(), f.ReportEntry)
 	if late > 0 {
-		a.printf("%d did not answer in time; what comes late is shown by huitong fanout show %s\n", late, f.ID)
+		a.printf("%d did not answer in time; what comes late is shown by huitong fanout show %s --person REFERENCE\n", late, f.ID)
 	}
 	return nil
 }
