@@ -81,8 +81,9 @@ const (
 	// atOnce is how many sources of one call the exchange works on at once; those
 	// that wait for a supplier do not count.
 	atOnce = 8
-	// lookEvery is how often it is looked for answers that another process took.
-	lookEvery = 200 * time.Millisecond
+	// lookFirst and lookLast are how often it is looked for answers that another
+	// process took: less often the longer none comes.
+	lookFirst, lookLast = 200 * time.Millisecond, 2 * time.Second
 )
 
 // Queries decides and answers; a query.Queries.

@@ -108,9 +108,7 @@ func (r *run) working(ctx context.Context, do func() error) error {
 // await waits until a supplier has answered or the source's deadline passes, and
 // gives the source as it is then.
 func (f *FanOuts) await(ctx context.Context, s *source) (*source, error) {
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	for {
+	for every := lookFirst; ; every = min(2*every, lookLast) {
 		answered := f.answered()
 		now, err := f.again(ctx, s)
 		if err != nil || now.answerPlusOne != 0 {
@@ -120,16 +118,15 @@ func (f *FanOuts) await(ctx context.Context, s *source) (*source, error) {
 		if left <= 0 {
 			return now, nil
 		}
-		deadline := time.NewTimer(left)
+		look := time.NewTimer(min(left, every))
 		select {
 		case <-answered:
 		case <-look.C:
-		case <-deadline.C:
 		case <-ctx.Done():
-			deadline.Stop()
+			look.Stop()
 			return nil, ctx.Err()
 		}
-		deadline.Stop()
+		look.Stop()
 	}
 }
 
