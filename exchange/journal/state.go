@@ -105,6 +105,9 @@ func (s *state) operate(op ledgerv1.Operation) error {
 			return nil
 		}
 	}
+	if s.status == m.to {
+		return fault.New(fault.Conflict, "record.status", "the record is %s already; nothing is changed", statusWord(s.status))
+	}
 	return fault.New(fault.Conflict, "record.status", "a record that is %s cannot become %s", statusWord(s.status), statusWord(m.to))
 }
 
