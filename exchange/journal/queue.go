@@ -8,10 +8,10 @@ import (
 
 // policyPatience is how long at most a change of policy lets other calls go
 // first; twice as long for each time that a caller among them was refused again,
-// up to maxDoublings.
+// up to maxDoublings: a suspension takes effect within a second.
 const (
 	policyPatience = 100 * time.Millisecond
-	maxDoublings   = 4
+	maxDoublings   = 3
 )
 
 // waiting is a call in the queue.

@@ -173,7 +173,7 @@ func TestChangesWaitLongerForWhoIsRefusedAgain(t *testing.T) {
 		}
 		return held
 	}
-	for refused, most := range []time.Duration{1, 2, 4, 8, 16, 16, 16} {
+	for refused, most := range []time.Duration{1, 2, 4, 8, 8, 8} {
 		q.moved("slow")
 		if most *= policyPatience; !waits(most - policyPatience/2) {
 			t.Errorf("refused %d times: a change does not wait for %v", refused+1, most)
