@@ -86,6 +86,8 @@ func (r *Reuse) collect(ctx context.Context, a *assessment, req *exchangev1.Coll
 		if err := b.commit(ctx, chosen, answer); err != nil {
 			return nil, err
 		}
+	} else if err := r.stillHolds(ctx, a); err != nil {
+		return nil, err
 	} else {
 		answer.Repeat = true
 	}
@@ -94,6 +96,19 @@ func (r *Reuse) collect(ctx context.Context, a *assessment, req *exchangev1.Coll
 	}
 	a.arrange(r, answer)
 	return answer, nil
+}
+
+// stillHolds has a call decided anew whose case was closed or whose permission ended
+// since, by whichever process: what makes no entry has no commit that would.
+func (r *Reuse) stillHolds(ctx context.Context, a *assessment) error {
+	if err := r.Policy.Refresh(ctx, 0); err != nil {
+		return err
+	}
+	now, err := r.Queries.CaseNow(ctx, a.allowed.Request)
+	if err == nil && (now == nil || !now.Open || !r.Policy.Decide(a.allowed.Request).Allow) {
+		return journal.ErrPolicyMoved
+	}
+	return err
 }
 
 // usableUntil is the end of a copy's last day.

@@ -89,8 +89,9 @@ func TestNothingIsCollectedBehindItsEnd(t *testing.T) {
 // nothing once it is closed, and a material that comes too late is not published.
 func TestAClosedCaseIsNotRemembered(t *testing.T) {
 	c := newCounter(t)
-	c.states(t)
-	_, err := c.hall.CloseCase(t.Context(), c.acting.Case, "clerk-017", "办结")
+	_, err := c.hall.Collect(t.Context(), sdk.Collect{Acting: c.acting, Applicant: c.applicant})
+	ok(t, err)
+	_, err = c.hall.CloseCase(t.Context(), c.acting.Case, "clerk-017", "办结")
 	ok(t, err)
 	_, err = c.hall.Submit(t.Context(), sdk.Submission{Acting: c.acting, Material: &sdk.Publication{Topic: "papers", Message: paper(c.acting.Case)}})
 	if rule := fault.RuleOf(err); rule != "case.closed" {
