@@ -222,6 +222,7 @@ func TestWhatWasAnsweredIsNotAskedAgain(t *testing.T) {
 	first := dispute(words)
 	kept, err := r.civil.AnswerKept(t.Context(), first.Entry, "officer-3", "登记档案核实无误")
 	ok(t, err)
+	awaitNotices(t, r.Exchange, 2) // of dispute and answer, entries themselves
 	size := r.Node.Journal.Head().Size
 	if again := dispute(words); again.Entry != first.Entry || again.State != kept.State || again.Answer != kept.Answer || r.seen(t, m).Disputed {
 		t.Errorf("the same words make %v", again)
