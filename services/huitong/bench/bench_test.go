@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -91,6 +92,14 @@ func TestStartAfterACrash(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q was not measured:\n%s", want, out)
 		}
+	}
+}
+
+// TestARateIsKept: no operation begins before it is due, and all of them are done.
+func TestARateIsKept(t *testing.T) {
+	row, err := load(t.Context(), "", 4, 1, Limit{Records: 21, Rate: 1000}, func(context.Context, int, int) error { return nil })
+	if err != nil || row.Records != 21 || row.Seconds < 0.020 {
+		t.Errorf("%d operations in %v s: %v", row.Records, row.Seconds, err)
 	}
 }
 

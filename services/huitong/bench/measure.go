@@ -14,6 +14,24 @@ import (
 type Limit struct {
 	Records int
 	Time    time.Duration
+	// Rate is how many operations begin a second, over all callers; as many as there
+	// is room for if 0. A latency is then from when the operation was due.
+	Rate int
+}
+
+// due waits until the n-th operation of a case is due, and gives when that was.
+func (l Limit) due(ctx context.Context, since time.Time, n int) time.Time {
+	if l.Rate == 0 {
+		return time.Now()
+	}
+	at := since.Add(time.Duration(n) * time.Second / time.Duration(l.Rate))
+	wait := time.NewTimer(time.Until(at))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return at
 }
 
 // Row is what one case measured.
@@ -143,7 +161,7 @@ func (m *meter) load(ctx context.Context, callers, batch int, limit Limit, do wo
 				if limit.Records > 0 && (n+1)*batch > limit.Records {
 					return
 				}
-				began := time.Now()
+				began := limit.due(ctx, m.began, n)
 				if err := do(ctx, caller, n); err != nil {
 					once.Do(func() { failed = err; cancel() })
 					return
