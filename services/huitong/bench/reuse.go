@@ -98,8 +98,8 @@ func (s *settings) reuseAll(ctx context.Context, r *Report, in *installation) er
 // processor is not what all wait for.
 const easyRate = 400
 
-// prepare measures preparations for people of whom records are in, by many callers at
-// an easy rate, by as many without pause, and by one. It gives the row of one.
+// prepare measures preparations for people of whom records are in, by many callers
+// without pause, by as many at an easy rate, and by one. It gives the row of one.
 func (s *settings) prepare(ctx context.Context, r *Report, in *installation, hall *sdk.Client, people int) (one Row, err error) {
 	if err := in.settled(ctx); err != nil {
 		return one, err
@@ -107,7 +107,7 @@ func (s *settings) prepare(ctx context.Context, r *Report, in *installation, hal
 	for _, c := range []struct {
 		callers, rate int
 		pace          string
-	}{{16, easyRate, fmt.Sprintf(" at %d/s", easyRate)}, {16, 0, ""}, {1, 0, ""}} {
+	}{{16, 0, ""}, {16, easyRate, fmt.Sprintf(" at %d/s", easyRate)}, {1, 0, ""}} {
 		name := fmt.Sprintf("prepare, %d callers%s, %d records in", c.callers, c.pace, people*holding)
 		one, err = load(ctx, name, c.callers, 1, Limit{Time: s.duration, Rate: c.rate}, func(ctx context.Context, _, n int) error {
 			of := n * 7919 % people
