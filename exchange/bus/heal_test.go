@@ -154,6 +154,20 @@ func TestHoles(t *testing.T) {
 	s.sameAsJournal(b)
 }
 
+// TestADoubtAboutAllIsNotLost: it takes the place of one about a message, and is not
+// given up for one.
+func TestADoubtAboutAllIsNotLost(t *testing.T) {
+	p := newPartition(nil, 0)
+	for _, doubts := range [][]uint64{{7, 0}, {0, 7}, {0, 0}} {
+		for _, sequence := range doubts {
+			p.distrust(sequence)
+		}
+		if got := <-p.suspect; got != 0 || len(p.suspect) != 0 {
+			t.Errorf("of the doubts %v that about %d is left", doubts, got)
+		}
+	}
+}
+
 // TestGarbledMessage: a message in place of another is noticed by its reader.
 func TestGarbledMessage(t *testing.T) {
 	s := newSite(t, 1)

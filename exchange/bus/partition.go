@@ -54,11 +54,22 @@ func (p *partition) name() string { return "HT_RECORDS_" + strconv.Itoa(int(p.nu
 func (p *partition) prefix() string { return "ht.rec." + strconv.Itoa(int(p.number)) + "." }
 
 // distrust asks for a check of the stream's message at a sequence; of the stream
-// as a whole if that is 0.
+// as a whole if that is 0, which stands in for the message that waits to be looked
+// at: that one may be right, or before the stream's first.
 func (p *partition) distrust(sequence uint64) {
-	select {
-	case p.suspect <- sequence:
-	default:
+	for {
+		select {
+		case p.suspect <- sequence:
+			return
+		default:
+		}
+		if sequence != 0 {
+			return // its reader complains again
+		}
+		select {
+		case <-p.suspect:
+		default:
+		}
 	}
 }
 
