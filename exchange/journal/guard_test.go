@@ -45,6 +45,16 @@ func TestGuards(t *testing.T) {
 	submit(read(1), nil)
 
 	// In one group, what stands before counts.
+	inOneGroup(t, l, []*journal.Call{read(1), change(nil), read(1), read(2)}, []error{nil, nil, journal.ErrPolicyMoved, nil})
+	if v, err := journal.GuardVersion(t.Context(), l.DB.Reader(), journal.GuardCase, []byte("a")); err != nil || v != 2 {
+		t.Error(v, err)
+	}
+}
+
+// inOneGroup submits calls so that they are committed as one group, and wants each to
+// end so.
+func inOneGroup(t *testing.T, l *Ledger, calls []*journal.Call, want []error) {
+	t.Helper()
 	hold := make(chan struct{})
 	var waiting []*journal.Pending
 	begin := func(c *journal.Call) {
@@ -58,16 +68,13 @@ func TestGuards(t *testing.T) {
 		<-hold
 		return nil, nil
 	}})
-	for _, c := range []*journal.Call{read(1), change(nil), read(1), read(2)} {
+	for _, c := range calls {
 		begin(c)
 	}
 	close(hold)
-	for i, want := range []error{nil, nil, nil, journal.ErrPolicyMoved, nil} {
-		if _, err := waiting[i].Wait(t.Context()); !errors.Is(err, want) {
-			t.Errorf("call %d: %v, not %v", i, err, want)
+	for i, p := range waiting[1:] {
+		if _, err := p.Wait(t.Context()); !errors.Is(err, want[i]) {
+			t.Errorf("call %d: %v, not %v", i, err, want[i])
 		}
-	}
-	if v, err := journal.GuardVersion(t.Context(), l.DB.Reader(), journal.GuardCase, []byte("a")); err != nil || v != 2 {
-		t.Error(v, err)
 	}
 }

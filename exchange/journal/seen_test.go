@@ -1,14 +1,12 @@
 package journal_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
 	. "github.com/huitong-bus/huitong/exchange/journal/journaltest"
 
 	"github.com/huitong-bus/huitong/exchange/journal"
-	"github.com/huitong-bus/huitong/exchange/store"
 	exchangev1 "github.com/huitong-bus/huitong/proto/gen/huitong/exchange/v1"
 	ledgerv1 "github.com/huitong-bus/huitong/proto/gen/huitong/ledger/v1"
 )
@@ -39,28 +37,9 @@ func TestSeen(t *testing.T) {
 	submit(read(active, second), nil)
 
 	// In one group, what stands before counts.
-	hold := make(chan struct{})
-	var waiting []*journal.Pending
-	begin := func(c *journal.Call) {
-		p, err := l.Journal.Begin(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		waiting = append(waiting, p)
-	}
-	begin(&journal.Call{From: "blocker", Build: func(context.Context, store.Tx, journal.Slot) ([]journal.Entry, error) {
-		<-hold
-		return nil, nil
-	}})
-	suspend := l.Record("a", "1", ledgerv1.Operation_OPERATION_SUSPEND, "")
-	for _, c := range []*journal.Call{read(active, second), Call(suspend), read(active, second), read(suspended, second), Call(l.Record("a", "1", ledgerv1.Operation_OPERATION_ERASE, "")), read(suspended, second)} {
-		begin(c)
-	}
-	close(hold)
-	for i, want := range []error{nil, nil, nil, journal.ErrPolicyMoved, nil, nil, journal.ErrPolicyMoved} {
-		if _, err := waiting[i].Wait(t.Context()); !errors.Is(err, want) {
-			t.Errorf("call %d: %v, not %v", i, err, want)
-		}
-	}
+	suspend, erase := l.Record("a", "1", ledgerv1.Operation_OPERATION_SUSPEND, ""), l.Record("a", "1", ledgerv1.Operation_OPERATION_ERASE, "")
+	inOneGroup(t, l,
+		[]*journal.Call{read(active, second), Call(suspend), read(active, second), read(suspended, second), Call(erase), read(suspended, second)},
+		[]error{nil, nil, journal.ErrPolicyMoved, nil, nil, journal.ErrPolicyMoved})
 	submit(read(suspended, second), journal.ErrPolicyMoved)
 }
